@@ -1,0 +1,101 @@
+"""What every test shares: the implementation under test, its loops, a guard against hangs."""
+
+import asyncio
+import contextlib
+import faulthandler
+import gc
+import importlib.util
+import os
+import types
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+SECONDS_TO_HANG = 300
+STOCK = types.SimpleNamespace(**vars(asyncio))
+stderr_fd = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep a descriptor of the real stderr, for the report of a hang."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    uncaptured = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
+    with uncaptured:
+        config.stash[stderr_fd] = os.dup(2)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse to test the source folder: what users get is the installed package."""
+    spec = importlib.util.find_spec("pyaio")
+    if spec is not None and Path(spec.origin or CHECKOUT).resolve().is_relative_to(CHECKOUT):
+        pytest.exit(f"pyaio comes from the checkout ({spec.origin}): install it first", 4)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Take what is loaded by now out of the collector's reach: full collections are then cheap."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """End a run that hangs, with the stack of every thread."""
+    faulthandler.dump_traceback_later(
+        SECONDS_TO_HANG, exit=True, file=item.config.stash[stderr_fd]
+    )
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture
+def stock() -> types.SimpleNamespace:
+    """The names of stock asyncio, as they were before anything was installed over them."""
+    return STOCK
+
+
+@pytest.fixture(params=["asyncio", "pyaio", "installed"])
+def impl(request: pytest.FixtureRequest) -> Iterator[types.ModuleType]:
+    """The module under test: stock asyncio, pyaio, and asyncio with pyaio installed into it."""
+    if request.param == "asyncio":
+        yield asyncio
+        return
+    import pyaio
+
+    if request.param == "pyaio":
+        yield pyaio
+        return
+    pyaio.install()
+    try:
+        yield asyncio
+    finally:
+        pyaio.uninstall()
+
+
+@pytest.fixture
+def loop(impl: types.ModuleType) -> Iterator[asyncio.AbstractEventLoop]:
+    """A fresh loop of the implementation under test, closed afterwards."""
+    loop = impl.new_event_loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def run(impl: types.ModuleType) -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """A function that runs a coroutine to its end on a fresh loop, and returns its result."""
+
+    def run(main: Coroutine[Any, Any, Any], *, debug: bool = False) -> Any:
+        loop = impl.new_event_loop()
+        loop.set_debug(debug)
+        try:
+            return loop.run_until_complete(main)
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    return run

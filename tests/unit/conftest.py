@@ -1,0 +1,64 @@
+"""Helpers of the unit tests: turns of a loop, outcomes to compare, reports to expect."""
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def turn(loop: asyncio.AbstractEventLoop) -> Callable[..., None]:
+    """A function that runs `n` iterations of the test's loop."""
+
+    def turn(n: int = 1) -> None:
+        for _ in range(n):
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+
+    return turn
+
+
+@pytest.fixture
+def reported(loop: asyncio.AbstractEventLoop) -> list[dict[str, Any]]:
+    """The contexts that the test's loop hands to its exception handler."""
+    contexts: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda loop, context: contexts.append(context))
+    return contexts
+
+
+@pytest.fixture
+def outcome() -> Callable[..., tuple[Any, ...]]:
+    """A function that calls `f(*args)` and describes its result or exception, to be compared."""
+
+    def outcome(f: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        try:
+            return ("returned", f(*args, **kwargs))
+        except BaseException as error:
+            return ("raised", type(error), str(error))
+
+    return outcome
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """A function that lists what asyncio's logger got; a test without it may log no error."""
+
+    def logged() -> list[str]:
+        gc.collect()
+        return [record.getMessage() for record in caplog.records if record.name == "asyncio"]
+
+    return logged
+
+
+@pytest.fixture(autouse=True)
+def nothing_reported(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
+    """Fail a test that leaves an error in asyncio's log without having asked for the log."""
+    yield
+    gc.collect()
+    if "logged" not in request.fixturenames:
+        records = [*caplog.get_records("call"), *caplog.records]
+        assert not [r.getMessage() for r in records if r.name == "asyncio" and r.levelno > 30]

@@ -1,0 +1,730 @@
+"""Future: its states, callbacks, awaiting, reports and attributes."""
+
+import asyncio
+import contextvars
+import gc
+import pickle
+import sys
+import weakref
+
+import pytest
+
+
+@pytest.fixture
+def future(impl, loop):
+    return impl.Future(loop=loop)
+
+
+def test_new_future_is_pending(future, loop):
+    assert not future.done()
+    assert not future.cancelled()
+    assert future.get_loop() is loop
+    assert future._loop is loop
+    assert future._state == "PENDING"
+
+
+def test_result_and_exception_need_the_end(future):
+    with pytest.raises(asyncio.InvalidStateError, match="Result is not set."):
+        future.result()
+    with pytest.raises(asyncio.InvalidStateError, match="Exception is not set."):
+        future.exception()
+
+
+def test_result(future):
+    value = object()
+    assert future.set_result(value) is None
+    assert future.done()
+    assert not future.cancelled()
+    assert future.result() is value
+    assert future.exception() is None
+    assert future._state == "FINISHED"
+    assert future._result is value
+
+
+def test_exception(future):
+    error = ValueError("why")
+    assert future.set_exception(error) is None
+    assert future.done()
+    assert not future.cancelled()
+    assert future.exception() is error
+    assert future._exception is error
+    with pytest.raises(ValueError) as caught:
+        future.result()
+    assert caught.value is error
+
+
+def test_exception_class_is_instantiated(future):
+    future.set_exception(KeyError)
+    assert type(future.exception()) is KeyError
+
+
+def test_raising_twice_does_not_lengthen_the_traceback(future):
+    future.set_exception(ValueError())
+
+    def depth():
+        try:
+            future.result()
+        except ValueError as error:
+            length, traceback = 0, error.__traceback__
+            while traceback:
+                length, traceback = length + 1, traceback.tb_next
+            return length
+
+    assert depth() == depth() == depth()
+
+
+@pytest.mark.parametrize("value", [1, None, "text", int, object(), StopIteration()])
+def test_set_exception_refuses_or_converts_like_stock(impl, loop, stock, outcome, value):
+    ours, theirs = impl.Future(loop=loop), stock.Future(loop=loop)
+    assert outcome(ours.set_exception, value) == outcome(theirs.set_exception, value)
+    assert ours.done() == theirs.done()
+    if ours.done():
+        assert type(ours.exception()) is type(theirs.exception())
+        assert str(ours.exception()) == str(theirs.exception())
+        assert type(ours.exception().__cause__) is type(theirs.exception().__cause__)
+
+
+@pytest.mark.parametrize("end", ["set_result", "set_exception", "cancel"])
+def test_an_ended_future_cannot_end_again(future, end):
+    argument = {"set_result": (1,), "set_exception": (ValueError(),), "cancel": ()}[end]
+    getattr(future, end)(*argument)
+    with pytest.raises(asyncio.InvalidStateError):
+        future.set_result(2)
+    with pytest.raises(asyncio.InvalidStateError):
+        future.set_exception(KeyError())
+    assert future.cancel() is False
+    future.cancelled() or future.exception()
+
+
+def test_cancel(future):
+    assert future.cancel() is True
+    assert future.cancelled()
+    assert future.done()
+    assert future._state == "CANCELLED"
+    for ask in (future.result, future.exception):
+        with pytest.raises(asyncio.CancelledError) as caught:
+            ask()
+        assert caught.value.args == ()
+
+
+def test_cancel_message_reaches_who_asks(future):
+    assert future.cancel("reason")
+    assert future._cancel_message == "reason"
+    with pytest.raises(asyncio.CancelledError) as caught:
+        future.result()
+    assert caught.value.args == ("reason",)
+
+
+def test_cancel_message_by_keyword(future):
+    future.cancel(msg=42)
+    with pytest.raises(asyncio.CancelledError) as caught:
+        future.exception()
+    assert caught.value.args == (42,)
+
+
+def test_cancel_message_can_be_set(future):
+    future._cancel_message = "set"
+    assert future._cancel_message == "set"
+    error = future._make_cancelled_error()
+    assert type(error) is asyncio.CancelledError
+    assert error.args == ("set",)
+
+
+def test_callbacks_run_in_order_in_the_next_iteration(future, turn):
+    log = []
+    for name in "abc":
+        future.add_done_callback(lambda f, name=name: log.append((name, f)))
+    future.set_result(None)
+    assert log == []
+    turn()
+    assert log == [("a", future), ("b", future), ("c", future)]
+
+
+def test_callbacks_of_a_cancelled_future_run(future, turn):
+    log = []
+    future.add_done_callback(log.append)
+    future.cancel()
+    turn()
+    assert log == [future]
+
+
+def test_a_callback_added_twice_runs_twice(future, turn):
+    log = []
+    future.add_done_callback(log.append)
+    future.add_done_callback(log.append)
+    future.set_result(None)
+    turn()
+    assert log == [future, future]
+
+
+def test_a_callback_added_after_the_end_is_scheduled(future, turn):
+    log = []
+    future.set_result(None)
+    future.add_done_callback(log.append)
+    assert log == []
+    turn()
+    assert log == [future]
+
+
+def test_a_callback_added_by_a_callback_runs_in_the_next_iteration(future, turn):
+    log = []
+    future.add_done_callback(lambda f: f.add_done_callback(log.append))
+    future.set_result(None)
+    turn()
+    assert log == []
+    turn()
+    assert log == [future]
+
+
+def test_every_callback_keeps_its_own_slot(future, loop, turn):
+    log = []
+    future.add_done_callback(lambda f: (log.append("first"), loop.call_soon(log.append, "soon")))
+    future.add_done_callback(lambda f: log.append("second"))
+    future.set_result(None)
+    turn(2)
+    assert log == ["first", "second", "soon"]
+
+
+def test_callbacks_stand_between_other_callbacks(future, loop, turn):
+    log = []
+    future.add_done_callback(lambda f: log.append("a"))
+    future.add_done_callback(lambda f: log.append("b"))
+    loop.call_soon(log.append, "before")
+    future.set_result(None)
+    loop.call_soon(log.append, "after")
+    turn()
+    assert log == ["before", "a", "b", "after"]
+
+
+def test_one_raising_callback_does_not_stop_the_others(future, turn, reported):
+    log = []
+
+    def fail(f):
+        raise ValueError("callback")
+
+    future.add_done_callback(fail)
+    future.add_done_callback(log.append)
+    future.set_result(None)
+    turn()
+    assert log == [future]
+    assert [str(context["exception"]) for context in reported] == ["callback"]
+
+
+def test_remove_done_callback_counts(future, turn):
+    log = []
+
+    def other(f):
+        log.append("other")
+
+    assert future.remove_done_callback(other) == 0
+    future.add_done_callback(log.append)
+    future.add_done_callback(other)
+    future.add_done_callback(log.append)
+    assert future.remove_done_callback(log.append) == 2
+    assert future.remove_done_callback(log.append) == 0
+    future.set_result(None)
+    turn()
+    assert log == ["other"]
+
+
+def test_remove_after_the_end_does_not_unschedule(future, turn):
+    log = []
+    future.add_done_callback(log.append)
+    future.set_result(None)
+    assert future.remove_done_callback(log.append) == 0
+    turn()
+    assert log == [future]
+
+
+def test_remove_compares_by_equality(future):
+    class Equal:
+        def __eq__(self, other):
+            return True
+
+        __hash__ = None
+
+        def __call__(self, f):
+            raise AssertionError
+
+    future.add_done_callback(print)
+    future.add_done_callback(Equal())
+    assert future.remove_done_callback(Equal()) == 2
+
+
+def test_callbacks_run_in_the_context_of_their_adding(future, turn):
+    variable = contextvars.ContextVar("variable", default="outside")
+    log = []
+    other = contextvars.copy_context()
+    other.run(variable.set, "given")
+    future.add_done_callback(lambda f: log.append(variable.get()))
+    future.add_done_callback(lambda f: log.append(variable.get()), context=other)
+    token = variable.set("later")
+    future.set_result(None)
+    variable.reset(token)
+    turn()
+    assert log == ["outside", "given"]
+
+
+def test_the_callback_list(future):
+    assert future._callbacks is None
+    future.add_done_callback(print)
+    future.add_done_callback(repr)
+    pairs = future._callbacks
+    assert [callback for callback, _ in pairs] == [print, repr]
+    assert all(isinstance(context, contextvars.Context) for _, context in pairs)
+    pairs.clear()
+    assert len(future._callbacks) == 2
+    future.set_result(None)
+    assert future._callbacks is None
+
+
+def test_await_gets_the_result(impl, run):
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_result, "value")
+        return await future
+
+    assert run(main()) == "value"
+
+
+def test_await_raises_the_exception(impl, run):
+    error = ZeroDivisionError()
+
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_exception, error)
+        with pytest.raises(ZeroDivisionError) as caught:
+            await future
+        assert caught.value is error
+
+    run(main())
+
+
+def test_await_of_a_cancelled_future_raises_with_the_message(run):
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.cancel, "message")
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await future
+        return caught.value.args
+
+    assert run(main()) == ("message",)
+
+
+def test_await_of_an_ended_future_does_not_suspend(run):
+    async def main():
+        loop, log = asyncio.get_running_loop(), []
+        future = loop.create_future()
+        future.set_result("done")
+        loop.call_soon(log.append, "loop ran")
+        assert await future == "done"
+        return list(log)
+
+    assert run(main()) == []
+
+
+def test_many_waiters_wake_in_the_order_of_their_awaits(impl, run):
+    async def main():
+        future, log = asyncio.get_running_loop().create_future(), []
+
+        async def wait(name):
+            log.append((name, await future))
+
+        tasks = [impl.create_task(wait(name)) for name in "abcd"]
+        await impl.sleep(0)
+        future.set_result(1)
+        for task in tasks:
+            await task
+        return log
+
+    assert run(main()) == [("a", 1), ("b", 1), ("c", 1), ("d", 1)]
+
+
+def test_the_iterator_yields_the_future_then_returns(future):
+    iterator = iter(future)
+    assert future._asyncio_future_blocking is False
+    assert next(iterator) is future
+    assert future._asyncio_future_blocking is True
+    future._asyncio_future_blocking = False
+    future.set_result(7)
+    with pytest.raises(StopIteration) as stop:
+        next(iterator)
+    assert stop.value.value == 7
+
+
+@pytest.mark.parametrize("value", [None, (), (1, 2), StopIteration(3), 0])
+def test_any_result_passes_through_an_await(run, value):
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_result, value)
+        return await future
+
+    assert run(main()) is value
+
+
+def test_an_await_resumed_before_the_end_is_an_error(future):
+    iterator = future.__await__()
+    next(iterator)
+    with pytest.raises(RuntimeError, match="await wasn't used with future"):
+        next(iterator)
+
+
+def test_the_iterator_accepts_throw(future):
+    iterator = iter(future)
+    next(iterator)
+    with pytest.raises(ZeroDivisionError):
+        iterator.throw(ZeroDivisionError())
+
+
+def test_the_iterator_accepts_close(future):
+    iterator = iter(future)
+    next(iterator)
+    assert iterator.close() is None
+
+
+def test_send_on_the_iterator(future):
+    iterator = iter(future)
+    assert iterator.send(None) is future
+    future.set_result("sent")
+    with pytest.raises(StopIteration) as stop:
+        iterator.send("ignored")
+    assert stop.value.value == "sent"
+
+
+def test_yield_from_a_future(future):
+    def generator():
+        return (yield from future)
+
+    running = generator()
+    assert next(running) is future
+    future.set_result("from")
+    with pytest.raises(StopIteration) as stop:
+        next(running)
+    assert stop.value.value == "from"
+
+
+def test_a_future_is_recognised(future):
+    assert asyncio.isfuture(future)
+    assert isinstance(future, asyncio.Future)
+    assert asyncio.ensure_future(future) is future
+
+
+def test_isfuture_is_about_the_class_attribute(impl, loop):
+    class Duck:
+        _asyncio_future_blocking = False
+
+    duck = Duck()
+    assert impl.isfuture(duck)
+    assert not impl.isfuture(object())
+    duck = object()
+    assert not impl.isfuture(duck)
+
+
+def test_wrap_future_gives_a_future_of_the_running_kind(impl, run):
+    from concurrent.futures import Future as ThreadFuture
+
+    async def main():
+        source = ThreadFuture()
+        wrapped = impl.wrap_future(source)
+        source.set_result("threaded")
+        return await wrapped
+
+    assert run(main()) == "threaded"
+
+
+def test_create_future_gives_our_future(impl, loop):
+    assert type(loop.create_future()) is impl.Future
+
+
+def test_the_running_loop_is_the_default(impl, run):
+    async def main():
+        assert impl.Future().get_loop() is asyncio.get_running_loop()
+
+    run(main())
+
+
+def test_attributes_can_be_added(future):
+    future.added = 1
+    assert future.added == 1
+
+
+def test_weak_references(impl, loop):
+    future = impl.Future(loop=loop)
+    reference = weakref.ref(future)
+    assert reference() is future
+    del future
+    assert reference() is None
+
+
+def test_cycles_through_callbacks_and_results_are_collected(impl, loop):
+    future = impl.Future(loop=loop)
+    future.add_done_callback(lambda f, future=future: None)
+    other = impl.Future(loop=loop)
+    other.set_result(other)
+    references = weakref.ref(future), weakref.ref(other)
+    del future, other
+    gc.collect()
+    assert [reference() for reference in references] == [None, None]
+
+
+def test_generic_alias(impl):
+    alias = impl.Future[int]
+    assert alias.__origin__ is impl.Future
+    assert alias.__args__ == (int,)
+
+
+def test_pickling_fails_as_on_stock(future):
+    with pytest.raises(TypeError):
+        pickle.dumps(future)
+
+
+def test_repr_in_every_state(impl, loop):
+    future = impl.Future(loop=loop)
+    assert repr(future) == "<Future pending>"
+    future.add_done_callback(test_weak_references)
+    assert repr(future).startswith("<Future pending cb=[test_weak_references() at ")
+    future.remove_done_callback(test_weak_references)
+    future.set_result([1])
+    assert repr(future) == "<Future finished result=[1]>"
+    cancelled = impl.Future(loop=loop)
+    cancelled.cancel()
+    assert repr(cancelled) == "<Future cancelled>"
+    failed = impl.Future(loop=loop)
+    failed.set_exception(ValueError(1))
+    assert repr(failed) == "<Future finished exception=ValueError(1)>"
+    failed.exception()
+
+
+def test_repr_of_many_callbacks(future):
+    for _ in range(4):
+        future.add_done_callback(test_weak_references)
+    assert "<2 more>" in repr(future)
+
+
+def test_repr_names_the_subclass(impl, loop):
+    class Named(impl.Future):
+        pass
+
+    assert repr(Named(loop=loop)) == "<Named pending>"
+
+
+def test_an_exception_never_retrieved_is_reported(impl, loop, reported):
+    future = impl.Future(loop=loop)
+    error = RuntimeError("lost")
+    future.set_exception(error)
+    future_repr = repr(future)
+    assert future._log_traceback is True
+    del future
+    gc.collect()
+    (context,) = reported
+    assert context["exception"] is error
+    assert context["message"] == "Future exception was never retrieved"
+    assert repr(context["future"]) == future_repr
+    assert "source_traceback" not in context
+
+
+@pytest.mark.parametrize("ask", ["exception", "result", "log_traceback", "await"])
+def test_a_retrieved_exception_is_not_reported(impl, loop, reported, ask):
+    future = impl.Future(loop=loop)
+    future.set_exception(RuntimeError())
+    if ask == "exception":
+        future.exception()
+    elif ask == "log_traceback":
+        future._log_traceback = False
+    elif ask == "result":
+        with pytest.raises(RuntimeError):
+            future.result()
+    else:
+        with pytest.raises(RuntimeError):
+            next(iter(future))
+    assert future._log_traceback is False
+    del future
+    gc.collect()
+    assert reported == []
+
+
+def test_log_traceback_cannot_be_set_to_true(future):
+    with pytest.raises(ValueError, match="_log_traceback can only be set to False"):
+        future._log_traceback = True
+
+
+def test_debug_mode_keeps_the_place_of_creation(impl, loop, reported):
+    loop.set_debug(True)
+    future = impl.Future(loop=loop)
+    assert future._source_traceback[-1].name == "test_debug_mode_keeps_the_place_of_creation"
+    assert "created at" in repr(future)
+    future.set_exception(ValueError())
+    del future
+    gc.collect()
+    frames = [frame.name for frame in reported[0]["source_traceback"]]
+    assert frames[-1] == "test_debug_mode_keeps_the_place_of_creation"
+
+
+def test_outside_debug_mode_there_is_no_source_traceback(future):
+    assert future._source_traceback is None
+
+
+def test_no_init_is_an_error_and_no_crash(impl):
+    class Careless(impl.Future):
+        def __init__(self):
+            pass
+
+    future = Careless()
+    uninitialised = [
+        future.get_loop,
+        future.result,
+        future.exception,
+        lambda: future.set_result(1),
+        lambda: future.set_exception(ValueError()),
+        lambda: future.add_done_callback(print),
+        lambda: iter(future),
+        lambda: next(future.__await__()),
+    ]
+    for use in uninitialised:
+        with pytest.raises((RuntimeError, asyncio.InvalidStateError)):
+            use()
+
+
+def test_methods_called_unbound_on_a_future_never_initialised(impl, stock, outcome):
+    for name in ("done", "cancelled", "cancel", "result", "exception", "get_loop"):
+        ours, theirs = impl.Future.__new__(impl.Future), stock.Future.__new__(stock.Future)
+        got, expected = outcome(getattr(ours, name)), outcome(getattr(theirs, name))
+        assert got[:2] == expected[:2], name
+
+
+def test_a_second_init_does_as_stock(impl, loop, stock, outcome):
+    ours, theirs = impl.Future(loop=loop), stock.Future(loop=loop)
+    ours.set_result(1)
+    theirs.set_result(1)
+    assert outcome(ours.__init__, loop=loop) == outcome(theirs.__init__, loop=loop)
+    assert ours.done() == theirs.done()
+
+
+def test_overridden_methods_are_called_by_the_task(impl, run):
+    log = []
+
+    class Noisy(impl.Future):
+        def add_done_callback(self, callback, *, context=None):
+            log.append("add_done_callback")
+            super().add_done_callback(callback, context=context)
+
+        def result(self):
+            log.append("result")
+            return super().result()
+
+        def cancel(self, msg=None):
+            log.append(("cancel", msg))
+            return super().cancel(msg)
+
+    async def main():
+        future = Noisy(loop=asyncio.get_running_loop())
+
+        async def wait():
+            await future
+
+        task = impl.create_task(wait())
+        await impl.sleep(0)
+        assert log == ["add_done_callback"]
+        task.cancel("enough")
+        assert log == ["add_done_callback", ("cancel", "enough")]
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(main())
+
+
+def test_an_overridden_result_is_asked_at_the_wake_up(impl, run):
+    log = []
+
+    class Logged(impl.Future):
+        def result(self):
+            log.append("result")
+            return super().result()
+
+    async def main():
+        future = Logged(loop=asyncio.get_running_loop())
+        asyncio.get_running_loop().call_soon(future.set_result, "set")
+        return await future
+
+    assert run(main()) == "set"
+    assert log == ["result"]
+
+
+def test_an_overridden_result_that_raises_is_thrown_into_the_waiter(impl, run):
+    class Raising(impl.Future):
+        def result(self):
+            raise LookupError("overridden")
+
+    async def main():
+        future = Raising(loop=asyncio.get_running_loop())
+        asyncio.get_running_loop().call_soon(future.set_result, "set")
+        with pytest.raises(LookupError, match="overridden"):
+            await future
+
+    run(main())
+
+
+def test_blocking_flag_accepts_only_booleans_like_stock(impl, loop, stock, outcome):
+    ours, theirs = impl.Future(loop=loop), stock.Future(loop=loop)
+    for value in (True, False, 0, 1, "", [], "x"):
+        got = outcome(setattr, ours, "_asyncio_future_blocking", value)
+        assert got == outcome(setattr, theirs, "_asyncio_future_blocking", value)
+        assert ours._asyncio_future_blocking == theirs._asyncio_future_blocking
+
+
+@pytest.mark.parametrize(
+    "name", ["_state", "_result", "_exception", "_loop", "_callbacks", "_source_traceback"]
+)
+def test_readonly_attributes_are_readonly(future, name):
+    with pytest.raises(AttributeError):
+        setattr(future, name, None)
+
+
+def test_cancelled_result_chains_the_original_error(impl, run):
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+
+        async def wait():
+            await future
+
+        task = impl.create_task(wait())
+        await impl.sleep(0)
+        future.cancel("inner")
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        return caught.value.args
+
+    assert run(main()) == ("inner",)
+
+
+def test_bad_arguments(impl, loop, future):
+    with pytest.raises(TypeError):
+        impl.Future(loop)
+    with pytest.raises(TypeError):
+        future.add_done_callback()
+    with pytest.raises(TypeError):
+        future.add_done_callback(print, contextvars.copy_context())
+    with pytest.raises(TypeError):
+        future.set_result()
+    with pytest.raises(TypeError):
+        future.cancel("a", "b")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="_asyncio_awaited_by came with 3.14")
+def test_awaited_by(impl, run):
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        assert future._asyncio_awaited_by is None
+
+        async def wait():
+            await future
+
+        tasks = {impl.create_task(wait()), impl.create_task(wait())}
+        await impl.sleep(0)
+        assert future._asyncio_awaited_by == tasks
+        future.set_result(None)
+        for task in tasks:
+            await task
+        assert not future._asyncio_awaited_by
+
+    run(main())
