@@ -1,0 +1,58 @@
+"""Time rows on one implementation in this process, and print them as JSON."""
+
+import argparse
+import importlib
+import json
+import os
+from typing import Any
+
+import implementations
+import measure
+
+SUBJECTS = [
+    "callbacks",
+    "timers",
+    "tasks",
+    "groups",
+    "cancellation",
+    "trees",
+    "sync",
+    "loops",
+]
+
+
+def load_rows() -> dict[str, measure.Row]:
+    """Every row by name, in the order of the table."""
+    for subject in SUBJECTS:
+        importlib.import_module(subject)
+    return measure.ROWS
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("implementation", choices=implementations.NAMES)
+    parser.add_argument("rows", nargs="*", help="row names (default: all)")
+    parser.add_argument("--seconds", type=float, default=0.1, help="length of a sample")
+    parser.add_argument("--samples", type=int, default=3, help="samples per row")
+    parser.add_argument("--core", type=int, help="pin this process to that core")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.core is not None:
+        os.sched_setaffinity(0, {arguments.core})
+    new_event_loop = implementations.activate(arguments.implementation)
+    loop = new_event_loop()
+    implementations.check_active(arguments.implementation, loop)
+    loop.close()
+    rows = load_rows()
+    timings: dict[str, Any] = {}
+    for name in arguments.rows or rows:
+        timing = measure.time_row(rows[name], new_event_loop, arguments.seconds, arguments.samples)
+        timings[name] = measure.timing_as_json(timing)
+    print(json.dumps(timings))
+
+
+if __name__ == "__main__":
+    main()
