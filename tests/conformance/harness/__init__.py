@@ -1,0 +1,1 @@
+"""Runs CPython's installed test.test_asyncio on another implementation of asyncio."""
