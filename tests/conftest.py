@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-SECONDS_TO_HANG = 300
+SECONDS_TO_HANG = float(os.environ.get("PYAIO_TEST_TIMEOUT", "300"))
 STOCK = types.SimpleNamespace(**vars(asyncio))
 stderr_fd = pytest.StashKey[int]()
 

@@ -483,6 +483,7 @@ def test_all_tasks_does_not_keep_tasks_alive(impl, loop, turn, reported):
     gc.collect()
     assert len(reported) == 1
     reported.clear()
+    gc.collect()
     assert impl.all_tasks(loop) == set()
 
 
