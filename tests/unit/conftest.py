@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -39,6 +40,45 @@ def outcome() -> Callable[..., tuple[Any, ...]]:
             return ("raised", type(error), str(error))
 
     return outcome
+
+
+@pytest.fixture
+def same_as_stock(
+    request: pytest.FixtureRequest,
+    impl: types.ModuleType,
+    stock: types.SimpleNamespace,
+    run: Callable[[Any], Any],
+) -> Callable[..., Any]:
+    """A function that runs `program(module, *args)` on stock and on `impl`; both must agree.
+
+    The program is a coroutine function; what it returns is compared, and returned.
+    """
+    installed = request.node.callspec.params["impl"] == "installed"
+
+    def on_stock(program: Callable[..., Any], *args: Any) -> Any:
+        loop = stock.SelectorEventLoop()
+        try:
+            return loop.run_until_complete(program(asyncio, *args))
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def same_as_stock(program: Callable[..., Any], *args: Any) -> Any:
+        if installed:
+            import pyaio
+
+            pyaio.uninstall()
+            try:
+                expected = on_stock(program, *args)
+            finally:
+                pyaio.install()
+        else:
+            expected = on_stock(program, *args)
+        got = run(program(impl, *args))
+        assert got == expected
+        return got
+
+    return same_as_stock
 
 
 @pytest.fixture
