@@ -4,7 +4,6 @@ import json
 import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import NamedTuple
 
 from implementations import STOCK
@@ -20,9 +19,10 @@ class Sample(NamedTuple):
 
 
 class Ratio(NamedTuple):
-    """How many times faster than stock: the median of the rounds, and their extremes."""
+    """How many times faster than stock: by the best samples of all rounds, which lies between
+    the lowest and the highest ratio of a single round."""
 
-    middle: float
+    best: float
     low: float
     high: float
 
@@ -50,18 +50,22 @@ class Results:
     def stock_ns(self, row: str) -> float | None:
         """Wall nanoseconds per operation of stock asyncio; None where it was not run."""
         samples = [sample.wall_ns for sample in self.rows[row].get(STOCK, []) if sample]
-        return median(samples) if samples else None
+        return min(samples) if samples else None
 
     def ratio(self, row: str, implementation: str, clock: str = "wall_ns") -> Ratio | None:
-        """Stock's time over that of `implementation`, round by round; None without a pair."""
+        """Stock's time over that of `implementation`; None without a round in which both ran."""
         stock = self.rows[row].get(STOCK, [])
         other = self.rows[row].get(implementation, [])
         pairs = [
-            getattr(ours, clock) / getattr(theirs, clock)
+            (getattr(ours, clock), getattr(theirs, clock))
             for ours, theirs in zip(stock, other, strict=False)
             if ours and theirs
         ]
-        return Ratio(median(pairs), min(pairs), max(pairs)) if pairs else None
+        if not pairs:
+            return None
+        best = min(ours for ours, _ in pairs) / min(theirs for _, theirs in pairs)
+        ratios = [ours / theirs for ours, theirs in pairs]
+        return Ratio(best, min(ratios), max(ratios))
 
 
 def table(results: Results, with_goals: bool) -> list[list[str]]:
@@ -86,7 +90,7 @@ def _cell(results: Results, row: str, implementation: str) -> str:
     cpu = results.ratio(row, implementation, "cpu_ns")
     if wall is None or cpu is None:
         return "failed"
-    return f"{_times(wall.middle)} ({_times(wall.low)}-{_times(wall.high)}) {_times(cpu.middle)}"
+    return f"{_times(wall.best)} ({_times(wall.low)}-{_times(wall.high)}) {_times(cpu.best)}"
 
 
 def _goal_cells(reached: Ratio | None, goal: dict[str, float]) -> list[str]:
@@ -98,7 +102,7 @@ def _goal_cells(reached: Ratio | None, goal: dict[str, float]) -> list[str]:
         elif reached is None:
             cells.append(_times(target))
         else:
-            cells.append(f"{_times(target)} {'met' if reached.middle >= target else 'short'}")
+            cells.append(f"{_times(target)} {'met' if reached.best >= target else 'short'}")
     return cells
 
 

@@ -28,8 +28,8 @@ async def queue_ping_pong(repeat: int) -> int:
 
 @row(operations=1000)
 async def queue_fan_in(repeat: int) -> int:
-    """Ten producers of 100 items each and one consumer, on a queue of size 10; per item."""
-    queue: asyncio.Queue[int] = asyncio.Queue(10)
+    """Ten producers of 100 items each and one consumer, on an unbounded queue; per item."""
+    queue: asyncio.Queue[int] = asyncio.Queue()
 
     async def produce() -> None:
         for _ in range(100):
