@@ -18,10 +18,17 @@ from setuptools.command.build_ext import build_ext
 # Back ends of csrc/poll, by sys.platform. A platform that is not listed has no poller yet.
 POLLERS = {"linux": {"epoll.c"}}
 
-WARNINGS = (
-    "-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wcast-qual"
-    " -Wformat=2 -Wvla"
-).split()
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Wshadow",
+    "-Wstrict-prototypes",
+    "-Wmissing-prototypes",
+    "-Wundef",
+    "-Wcast-qual",
+    "-Wformat=2",
+    "-Wvla",
+]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 
 

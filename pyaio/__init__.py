@@ -1,1 +1,68 @@
+"""asyncio with its core in C: every name of asyncio, the native ones in place of the stock ones.
+
+`import pyaio as asyncio` is enough for a program of one's own; install() or `python -m pyaio`
+makes one native whose modules import asyncio.
+"""
+
+import asyncio as _stock
+import warnings as _warnings
+from asyncio import *  # noqa: F403
+from typing import Any as _Any
+
+from ._core import Future, Handle, Task, TaskGroup, TimerHandle, create_task, gather, sleep
+from ._install import install, uninstall
+from ._install import native as _native
+from ._loop import EventLoop
+from ._policy import SelectorEventLoop, new_event_loop
+from ._runners import Runner, run
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "EventLoop",
+    "Future",
+    "Handle",
+    "Runner",
+    "SelectorEventLoop",
+    "Task",
+    "TaskGroup",
+    "TimerHandle",
+    "create_task",
+    "gather",
+    "install",
+    "new_event_loop",
+    "run",
+    "sleep",
+    "uninstall",
+]
+__all__ += _stock.__all__
+
+try:
+    from ._policy import EventLoopPolicy
+except ImportError:  # 3.16 has no policies
+    pass
+else:
+    __all__ += ["EventLoopPolicy"]
+
+# Submodules, what asyncio itself imports, and natives that only stand for a stock name.
+for _name, _value in vars(_stock).items():
+    if not _name.startswith("_") and globals().get(_name, _value) is _value:
+        globals()[_name] = _native(_value)
+del _name, _value
+
+
+def __getattr__(name: str) -> _Any:
+    """What asyncio's own __getattr__ serves, with its warnings, and submodules loaded later."""
+    with _warnings.catch_warnings(record=True) as caught:
+        _warnings.simplefilter("always")
+        try:
+            value = getattr(_stock, name)
+        except AttributeError:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    for warning in caught:
+        _warnings.warn(warning.message, stacklevel=2)
+    return _native(value)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(_stock)})

@@ -1,0 +1,106 @@
+"""EventLoop: the native scheduler and poller under the running version's own transports."""
+
+from __future__ import annotations
+
+import functools
+import selectors
+import weakref
+from asyncio import coroutines, unix_events
+from typing import TYPE_CHECKING, Any
+
+from . import _core
+
+if TYPE_CHECKING:
+    from asyncio import SelectorEventLoop as StockEventLoop
+    from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
+    from socket import socket
+else:
+    StockEventLoop = unix_events._UnixSelectorEventLoop
+
+
+class SelectorView:
+    """What a loop's poller watches, in the shape of a selector that can be read only."""
+
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = loop
+
+    def get_map(self) -> dict[int, selectors.SelectorKey]:
+        """Every watched descriptor and its key, whose data is the pair (reader, writer)."""
+        keys = {}
+        for fd, (reader, writer) in self._loop._watchers().items():
+            events = selectors.EVENT_READ * (reader is not None)
+            events |= selectors.EVENT_WRITE * (writer is not None)
+            keys[fd] = selectors.SelectorKey(fd, fd, events, (reader, writer))
+        return keys
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        """The key of a descriptor or of an object with fileno(); KeyError if it is not watched."""
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        try:
+            return self.get_map()[fd]
+        except KeyError:
+            raise KeyError(f"{fileobj!r} is not registered") from None
+
+
+class _SelectorAttribute:
+    """Makes `loop._selector` a view that others may replace, without a reference cycle."""
+
+    def __get__(self, loop: EventLoop | None, owner: type) -> Any:
+        if loop is None:
+            return self
+        return None if loop.is_closed() else SelectorView(loop)
+
+
+class EventLoop(_core.EventLoop, StockEventLoop):
+    """An asyncio event loop whose callbacks, timers, tasks and poller are native.
+
+    Transports, servers, sock_*, TLS, pipes, subprocesses, executors and signal handlers are the
+    running version's own, on the native poller. The stock __init__ is never called: it would make
+    a selector and a socket pair that nothing uses.
+    """
+
+    # What the inherited methods keep on the loop; they set it on the instance.
+    _default_executor: ThreadPoolExecutor | None = None
+    _executor_shutdown_called = False
+    _asyncgens_shutdown_called = False
+    _ssock: socket | None = None
+    _csock: socket | None = None
+    _internal_fds = 1  # the poller's wake-up descriptor
+    _selector = _SelectorAttribute()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asyncgens: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self._signal_handlers: dict[int, Any] = {}
+        self._unix_server_sockets: dict[socket, int] = {}
+        self.set_debug(coroutines._is_debug_mode())
+
+    if hasattr(unix_events, "_PidfdChildWatcher"):
+
+        @functools.cached_property
+        def _watcher(self) -> Any:
+            if unix_events.can_use_pidfd():
+                return unix_events._PidfdChildWatcher()
+            return unix_events._ThreadedChildWatcher()
+
+    def close(self) -> None:
+        """Close the loop; RuntimeError while it runs, nothing if it is closed already."""
+        super().close()
+        if self._ssock is not None:
+            self._close_self_pipe()
+        self._internal_fds = 0
+        self._executor_shutdown_called = True
+        executor, self._default_executor = self._default_executor, None
+        if executor is not None:
+            executor.shutdown(wait=False)
+        # Finds the loop closed, so that it only removes the signal handlers.
+        StockEventLoop.close(self)
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call callback(*args) in the loop when the signal arrives; main thread only."""
+        if self._csock is None and not self.is_closed():
+            # Carries signal numbers from the interpreter's handler; most loops never need it.
+            self._make_self_pipe()
+        super().add_signal_handler(sig, callback, *args)
