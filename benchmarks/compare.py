@@ -19,7 +19,7 @@ from results import Results, Sample, as_markdown, as_text, table
 from run import load_rows
 
 RUN = Path(__file__).with_name("run.py")
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 120
 
 
 def parse_arguments() -> argparse.Namespace:
