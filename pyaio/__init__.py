@@ -4,14 +4,13 @@
 makes one native whose modules import asyncio.
 """
 
-import asyncio as _stock
+import asyncio as _asyncio
 import warnings as _warnings
 from asyncio import *  # noqa: F403
 from typing import Any as _Any
 
 from ._core import Future, Handle, Task, TaskGroup, TimerHandle, create_task, gather, sleep
-from ._install import install, uninstall
-from ._install import native as _native
+from ._install import install, native as _native, uninstall
 from ._loop import EventLoop
 from ._policy import SelectorEventLoop, new_event_loop
 from ._runners import Runner, run
@@ -35,7 +34,7 @@ __all__ = [
     "sleep",
     "uninstall",
 ]
-__all__ += _stock.__all__
+__all__ += _asyncio.__all__
 
 try:
     from ._policy import EventLoopPolicy
@@ -45,7 +44,7 @@ else:
     __all__ += ["EventLoopPolicy"]
 
 # Submodules, what asyncio itself imports, and natives that only stand for a stock name.
-for _name, _value in vars(_stock).items():
+for _name, _value in vars(_asyncio).items():
     if not _name.startswith("_") and globals().get(_name, _value) is _value:
         globals()[_name] = _native(_value)
 del _name, _value
@@ -56,7 +55,7 @@ def __getattr__(name: str) -> _Any:
     with _warnings.catch_warnings(record=True) as caught:
         _warnings.simplefilter("always")
         try:
-            value = getattr(_stock, name)
+            value = getattr(_asyncio, name)
         except AttributeError:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
     for warning in caught:
@@ -65,4 +64,4 @@ def __getattr__(name: str) -> _Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *dir(_stock)})
+    return sorted({*globals(), *dir(_asyncio)})

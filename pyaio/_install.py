@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from asyncio import events, futures, taskgroups, tasks
 from typing import TYPE_CHECKING, Any
 
-from . import _core, _policy
-from ._loop import StockEventLoop
+from . import _core, _policy, _stock
+from ._stock import events, futures, taskgroups, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 def _natives() -> Iterator[tuple[Any, Any]]:
     """Pairs of a stock object and what stands in for it, as far as this version has them."""
-    yield StockEventLoop, _policy.SelectorEventLoop
+    yield _stock.SelectorEventLoop, _policy.SelectorEventLoop
     for module, names in (
         (events, ("Handle", "TimerHandle", "_ThreadSafeHandle")),
         (futures, ("Future",)),
@@ -28,8 +27,8 @@ def _natives() -> Iterator[tuple[Any, Any]]:
                 yield getattr(module, name), getattr(_core, name.removeprefix("_"))
     if hasattr(tasks, "eager_task_factory"):
         yield tasks.eager_task_factory, tasks.create_eager_task_factory(_core.Task)
-    if _policy.StockPolicy is not None:
-        yield _policy.StockPolicy, _policy.EventLoopPolicy
+    if _stock.HAS_POLICIES:
+        yield _stock.DefaultEventLoopPolicy, _policy.EventLoopPolicy
     else:
         yield events.new_event_loop, _policy.new_event_loop
 
@@ -76,7 +75,7 @@ def install() -> None:
     if _installed:
         return
     _exchange(NATIVES)
-    if _policy.StockPolicy is not None:
+    if _stock.HAS_POLICIES:
         _policy_before, _policy_installed = events._event_loop_policy, _policy.EventLoopPolicy()
         _set_policy(_policy_installed)
     _installed = True
@@ -88,7 +87,7 @@ def uninstall() -> None:
     if not _installed:
         return
     _exchange(STOCK)
-    if _policy.StockPolicy is not None:
+    if _stock.HAS_POLICIES:
         if events._event_loop_policy is _policy_installed:
             _set_policy(_policy_before)
         _policy_before = _policy_installed = None

@@ -5,18 +5,16 @@ from __future__ import annotations
 import functools
 import selectors
 import weakref
-from asyncio import coroutines, unix_events
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
-from . import _core
+from . import _core, _stock
 
 if TYPE_CHECKING:
-    from asyncio import SelectorEventLoop as StockEventLoop
     from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
     from socket import socket
-else:
-    StockEventLoop = unix_events._UnixSelectorEventLoop
+
+Ts = TypeVarTuple("Ts")
 
 
 class SelectorView:
@@ -52,7 +50,7 @@ class _SelectorAttribute:
         return None if loop.is_closed() else SelectorView(loop)
 
 
-class EventLoop(_core.EventLoop, StockEventLoop):
+class EventLoop(_core.EventLoop, _stock.SelectorEventLoop):
     """An asyncio event loop whose callbacks, timers, tasks and poller are native.
 
     Transports, servers, sock_*, TLS, pipes, subprocesses, executors and signal handlers are the
@@ -75,15 +73,15 @@ class EventLoop(_core.EventLoop, StockEventLoop):
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._signal_handlers: dict[int, Any] = {}
         self._unix_server_sockets: dict[socket, int] = {}
-        self.set_debug(coroutines._is_debug_mode())
+        self.set_debug(_stock.coroutines._is_debug_mode())
 
-    if hasattr(unix_events, "_PidfdChildWatcher"):
+    if hasattr(_stock.unix_events, "_PidfdChildWatcher"):
 
         @functools.cached_property
         def _watcher(self) -> Any:
-            if unix_events.can_use_pidfd():
-                return unix_events._PidfdChildWatcher()
-            return unix_events._ThreadedChildWatcher()
+            if _stock.unix_events.can_use_pidfd():
+                return _stock.unix_events._PidfdChildWatcher()
+            return _stock.unix_events._ThreadedChildWatcher()
 
     def close(self) -> None:
         """Close the loop; RuntimeError while it runs, nothing if it is closed already."""
@@ -96,9 +94,9 @@ class EventLoop(_core.EventLoop, StockEventLoop):
         if executor is not None:
             executor.shutdown(wait=False)
         # Finds the loop closed, so that it only removes the signal handlers.
-        StockEventLoop.close(self)
+        _stock.SelectorEventLoop.close(self)
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(self, sig: int, callback: Callable[[*Ts], Any], *args: *Ts) -> None:
         """Call callback(*args) in the loop when the signal arrives; main thread only."""
         if self._csock is None and not self.is_closed():
             # Carries signal numbers from the interpreter's handler; most loops never need it.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import abc
-from asyncio import unix_events
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ._loop import EventLoop, StockEventLoop
+from . import _stock
+from ._loop import EventLoop
 
 
 def new_event_loop() -> EventLoop:
@@ -14,9 +14,9 @@ def new_event_loop() -> EventLoop:
     return EventLoop()
 
 
-def _selector_event_loop(selector: Any = None) -> StockEventLoop:
+def _selector_event_loop(selector: Any = None) -> _stock.SelectorEventLoop:
     """A native loop, or asyncio's own where a selector is given."""
-    return EventLoop() if selector is None else StockEventLoop(selector)
+    return EventLoop() if selector is None else _stock.SelectorEventLoop(selector)
 
 
 class _SelectorEventLoopType(abc.ABCMeta):
@@ -29,27 +29,22 @@ class _SelectorEventLoopType(abc.ABCMeta):
 
     def __instancecheck__(cls, instance: Any) -> bool:
         if cls is SelectorEventLoop:
-            return isinstance(instance, StockEventLoop)
+            return isinstance(instance, _stock.SelectorEventLoop)
         return super().__instancecheck__(instance)
 
     def __subclasscheck__(cls, subclass: type) -> bool:
         if cls is SelectorEventLoop:
-            return issubclass(subclass, StockEventLoop)
+            return issubclass(subclass, _stock.SelectorEventLoop)
         return super().__subclasscheck__(subclass)
 
 
-class SelectorEventLoop(StockEventLoop, metaclass=_SelectorEventLoopType):
+class SelectorEventLoop(_stock.SelectorEventLoop, metaclass=_SelectorEventLoopType):
     """Without a selector a native loop; with one, or as a base class, asyncio's own."""
 
 
-if TYPE_CHECKING:
-    from asyncio import DefaultEventLoopPolicy as StockPolicy
-else:
-    StockPolicy = getattr(unix_events, "_UnixDefaultEventLoopPolicy", None)
+if _stock.HAS_POLICIES:
 
-if StockPolicy is not None:
-
-    class EventLoopPolicy(StockPolicy):
+    class EventLoopPolicy(_stock.DefaultEventLoopPolicy):
         """The default policy, with native loops; all else is as in stock."""
 
         _loop_factory = EventLoop

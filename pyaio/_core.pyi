@@ -1,0 +1,94 @@
+"""The C extension.
+
+Its Future, Task, Handle, TimerHandle and TaskGroup are, to isinstance(), to issubclass() and so to
+a type checker, the classes of those names in asyncio; and so are the functions.
+"""
+
+import sys
+from asyncio import (
+    AbstractEventLoop,
+    Future as Future,
+    Handle as Handle,
+    Task as Task,
+    TaskGroup as TaskGroup,
+    TimerHandle as TimerHandle,
+    create_task as create_task,
+    gather as gather,
+    sleep as sleep,
+)
+from asyncio.events import _TaskFactory
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
+_Coroutine: TypeAlias = Coroutine[Any, Any, _T] | Generator[Any, None, _T]
+_Awaitable: TypeAlias = Awaitable[_T] | Generator[Any, None, _T]
+_Report: TypeAlias = dict[str, Any]
+_ExceptionHandler: TypeAlias = Callable[[AbstractEventLoop, _Report], object]
+
+class EventLoop:
+    """The scheduling half of an event loop; asyncio's transports stand on it in pyaio.EventLoop.
+
+    Delays and times are in seconds, as floats.
+    """
+
+    slow_callback_duration: float
+
+    def run_forever(self) -> None: ...
+    def run_until_complete(self, future: _Awaitable[_T]) -> _T: ...
+    def stop(self) -> None: ...
+    def close(self) -> None: ...
+    def is_running(self) -> bool: ...
+    def is_closed(self) -> bool: ...
+    def time(self) -> float: ...
+    def call_soon(
+        self,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> Handle: ...
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> Handle: ...
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> TimerHandle: ...
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> TimerHandle: ...
+    def create_future(self) -> Future[Any]: ...
+    if sys.version_info >= (3, 13):
+        def create_task(
+            self,
+            coro: _Coroutine[_T],
+            *,
+            name: object = None,
+            context: Context | None = None,
+            eager_start: bool | None = None,
+        ) -> Task[_T]: ...
+    else:
+        def create_task(
+            self, coro: _Coroutine[_T], *, name: object = None, context: Context | None = None
+        ) -> Task[_T]: ...
+    def set_task_factory(self, factory: _TaskFactory | None) -> None: ...
+    def get_task_factory(self) -> _TaskFactory | None: ...
+    def get_debug(self) -> bool: ...
+    def set_debug(self, enabled: bool) -> None: ...
+    def get_exception_handler(self) -> _ExceptionHandler | None: ...
+    def set_exception_handler(self, handler: _ExceptionHandler | None) -> None: ...
+    def default_exception_handler(self, context: _Report) -> None: ...
+    def call_exception_handler(self, context: _Report) -> None: ...
+    def _watchers(self) -> dict[int, tuple[Handle | None, Handle | None]]: ...

@@ -1,0 +1,39 @@
+"""The running version's asyncio, as the other modules use it: its private parts, mostly.
+
+Imported before anything is installed, so that these stay the stock objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+coroutines: Any = asyncio.coroutines
+events: Any = asyncio.events
+futures: Any = asyncio.futures
+runners: Any = asyncio.runners
+taskgroups: Any = asyncio.taskgroups
+tasks: Any = asyncio.tasks
+unix_events: Any = asyncio.unix_events
+
+if TYPE_CHECKING:
+    from asyncio import DefaultEventLoopPolicy as DefaultEventLoopPolicy
+    from socket import socket
+
+    class SelectorEventLoop(asyncio.SelectorEventLoop):
+        """With what the published types leave out."""
+
+        _default_executor: Any
+        _executor_shutdown_called: bool
+        _ssock: socket | None
+        _csock: socket | None
+        _internal_fds: int
+
+        def _make_self_pipe(self) -> None: ...
+        def _close_self_pipe(self) -> None: ...
+
+else:
+    SelectorEventLoop = unix_events._UnixSelectorEventLoop
+    DefaultEventLoopPolicy = getattr(unix_events, "_UnixDefaultEventLoopPolicy", None)
+
+HAS_POLICIES = DefaultEventLoopPolicy is not None
