@@ -6,7 +6,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from time import perf_counter, process_time
 from typing import Any
 
@@ -69,10 +69,6 @@ def time_row(row: Row, new_event_loop: NewEventLoop, seconds: float, samples: in
     return Timing(min(walls), min(cpu for _, cpu in taken) * to_ns, repeat, walls)
 
 
-def timing_as_json(timing: Timing) -> dict[str, Any]:
-    return asdict(timing)
-
-
 def _calibrate(bench: "_Bench", seconds: float) -> int:
     """The repetitions that fill `seconds`; also the warm-up."""
     repeat = 1
@@ -94,7 +90,7 @@ class _Bench:
 
     def __enter__(self) -> "_Bench":
         warnings.simplefilter("error", RuntimeWarning)  # "coroutine was never awaited"
-        sys.unraisablehook = lambda args: self._problems.append(repr(args))
+        sys.unraisablehook = lambda args: self._problems.append(repr(args.exc_value))
         self._runner = asyncio.Runner(loop_factory=self._new_event_loop)
         self._runner.get_loop().set_exception_handler(
             lambda _, context: self._problems.append(repr(context))

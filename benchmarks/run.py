@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import os
+from dataclasses import asdict
 from typing import Any
 
 import implementations
@@ -50,7 +51,7 @@ def main() -> None:
     timings: dict[str, Any] = {}
     for name in arguments.rows or rows:
         timing = measure.time_row(rows[name], new_event_loop, arguments.seconds, arguments.samples)
-        timings[name] = measure.timing_as_json(timing)
+        timings[name] = asdict(timing)
     print(json.dumps(timings))
 
 
