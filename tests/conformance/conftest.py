@@ -10,12 +10,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness import catalog, judge
+from harness import catalog, isolation, judge
 from harness.catalog import LOOP, TYPES, Unit
 
 IMPL = os.environ.get("CONFORMANCE_IMPL", "pyaio")
@@ -48,12 +49,10 @@ def _no_limit_but_the_workers() -> None:
 @pytest.fixture(scope="session")
 def report_of(request: pytest.FixtureRequest) -> Iterator[Callable[[Unit], judge.Report]]:
     """A function that waits for a unit's report; the first use starts all selected units."""
-    selected = [
+    selected: list[Any] = [
         item.callspec.params["unit"]
         for item in request.session.items
-        if isinstance(item, pytest.Function)
-        and hasattr(item, "callspec")
-        and "unit" in item.callspec.params
+        if isinstance(item, pytest.Function) and "unit" in item.fixturenames
     ]
     exclusions = catalog.read_exclusions()
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
@@ -61,4 +60,5 @@ def report_of(request: pytest.FixtureRequest) -> Iterator[Callable[[Unit], judge
             unit: pool.submit(judge.run_unit, unit, IMPL, SECONDS, exclusions) for unit in selected
         }
         yield lambda unit: jobs[unit].result()
+        isolation.STOPPED.set()
         pool.shutdown(cancel_futures=True)

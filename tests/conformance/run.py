@@ -36,6 +36,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--json", type=Path, help="write every verdict to this file")
     add("--lines", type=int, default=report.TAIL_LINES, help="lines of a traceback; 0: all")
     add("--debug", metavar="TEST", help="run MODULE[::CLASS::TEST] in the first mode, here")
+    add("--uses", action="store_true", help="count the tests that call each type; Python 3.12+")
     return parser.parse_args(arguments)
 
 
@@ -60,7 +61,7 @@ def debug(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace, units: list[Unit]) -> list[judge.Report]:
     """Run the units, some at a time, telling of each when it ends."""
     exclusions = catalog.read_exclusions()
-    reports = []
+    reports: list[judge.Report] = []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         jobs = [
             pool.submit(
@@ -70,14 +71,17 @@ def run(options: argparse.Namespace, units: list[Unit]) -> list[judge.Report]:
                 options.seconds,
                 exclusions,
                 "" if unit == catalog.probe(unit.mode) else options.keyword,
+                options.uses and unit.mode == TYPES,
             )
             for unit in units
         ]
-        for job in concurrent.futures.as_completed(jobs):
-            reports.append(job.result())
-            counts = reports[-1].counts
-            summary = ", ".join(f"{counts[v]} {v}" for v in judge.VERDICTS if counts[v])
-            print(f"{reports[-1].unit}: {summary or 'no tests'}", flush=True)
+        try:
+            for job in concurrent.futures.as_completed(jobs):
+                reports.append(job.result())
+                print(report.summary(reports[-1]), flush=True)
+        finally:
+            isolation.STOPPED.set()
+            pool.shutdown(cancel_futures=True)
     return reports
 
 
@@ -91,7 +95,11 @@ def main() -> int:
     if options.debug:
         debug(options)
     modes = options.modes.split(",")
-    modules = catalog.choose_modules(options.modules.split(",") if options.modules else [])
+    try:
+        modules = catalog.choose_modules(options.modules.split(",") if options.modules else [])
+    except ValueError as error:
+        print(error)
+        return 2
     units = [catalog.probe(mode) for mode in modes] + [
         Unit(module, mode) for module in modules for mode in modes
     ]

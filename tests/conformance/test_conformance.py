@@ -7,7 +7,7 @@ import pytest
 from harness import catalog
 from harness.catalog import Unit
 from harness.judge import Report
-from harness.report import describe
+from harness.report import describe, summary
 
 
 def test_suite_is_installed() -> None:
@@ -21,7 +21,7 @@ def test_suite_is_installed() -> None:
 def test_module(unit: Unit, report_of: Callable[[Unit], Report]) -> None:
     """Every test of the module that stock asyncio passes passes."""
     report = report_of(unit)
-    assert not report.bad, "\n".join(
-        [f"{len(report.bad)} of {len(report.verdicts)} in {unit}", *map(describe, report.bad)]
-    )
+    if report.bad:
+        shown = "\n".join(map(describe, report.bad))
+        pytest.fail(f"{len(report.bad)} of {summary(report)}\n{shown}", pytrace=False)
     assert report.verdicts, f"{unit} has no tests"

@@ -109,6 +109,13 @@ def test_only_timing_is_forgiven(statement: str, timing: bool) -> None:
     assert is_about_timing(Outcome("m::C::t", FAILED, detail)) is timing
 
 
+def test_a_missing_suite_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message tells what to install."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert f"libpython{catalog.VERSION}-testsuite" in catalog.missing_suite()
+    assert catalog.installed_modules() == []
+
+
 def test_exclusions_name_mode_test_and_reason(tmp_path: Path) -> None:
     """A line without its reason is refused."""
     path = tmp_path / f"{catalog.VERSION}.txt"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ SECONDS_OF_DOUBT = 1
 LOG_TAIL = 6000
 REMOVED_VARIABLES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONASYNCIODEBUG", "PYTHONPATH")
 
+STOPPED = threading.Event()
+"""Set to end the running workers at once, and to start no more."""
+
 PASSED = "passed"
 FAILED = "failed"
 SKIPPED = "skipped"
@@ -39,6 +43,7 @@ class Outcome:
         detail: the traceback, the reason of a skip, or the end of the log after a crash.
         seconds: how long it ran.
         loops: how many loops of the implementation it made.
+        uses: which replaced objects it called, where that was asked for.
     """
 
     test: str
@@ -46,6 +51,7 @@ class Outcome:
     detail: str = ""
     seconds: float = 0.0
     loops: int = 0
+    uses: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -57,6 +63,7 @@ class Batch:
         seconds: the time that one test may take.
         only: the tests to run; None means all of them.
         keyword: a pytest -k expression, or an empty string.
+        uses: whether to watch which replaced objects each test calls.
         outcomes: one for each test that ended, also by a crash or a hang.
         places: how many names were replaced, by public name.
         left_over: names in the tests that still mean a stock object.
@@ -67,6 +74,7 @@ class Batch:
     seconds: float
     only: list[str] | None = None
     keyword: str = ""
+    uses: bool = False
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     left_over: list[str] = field(default_factory=list)
@@ -98,6 +106,7 @@ def write_request(batch: Batch, folder: Path, events: Path | None) -> Path:
         "only": batch.only,
         "skip": sorted(batch.outcomes),
         "keyword": batch.keyword,
+        "uses": batch.uses,
         "events": str(events) if events else None,
     }
     path = folder / "request.json"
@@ -168,6 +177,8 @@ class Worker:
             ended = process.poll() is not None
             for event in self._read_events():
                 self._take(event)
+            if STOPPED.is_set():
+                raise KeyboardInterrupt
             if ended:
                 self._conclude(process.returncode)
                 return

@@ -50,6 +50,11 @@ class Report:
         """How many loops of the implementation the tests made."""
         return sum(outcome.loops for outcome in self.verdicts)
 
+    @property
+    def uses(self) -> Counter[str]:
+        """How many tests called each replaced object."""
+        return Counter(name for outcome in self.verdicts for name in outcome.uses)
+
 
 def is_about_timing(outcome: Outcome) -> bool:
     """Whether the outcome is a failed assertion about how long something took."""
@@ -65,7 +70,7 @@ def run_unit(
     seconds: float,
     exclusions: Iterable[Exclusion] = (),
     keyword: str = "",
-    only: list[str] | None = None,
+    uses: bool = False,
 ) -> Report:
     """Run a unit, compare with stock what did not pass, and judge every test.
 
@@ -74,9 +79,9 @@ def run_unit(
         seconds: the time that one test may take.
         exclusions: those of the running version, for all units.
         keyword: a pytest -k expression, or an empty string for every test.
-        only: the tests to run; None means all that the keyword selects.
+        uses: whether to watch which replaced objects each test calls.
     """
-    batch = Batch(unit, impl, seconds, only, keyword)
+    batch = Batch(unit, impl, seconds, keyword=keyword, uses=uses)
     batch.run()
     reasons = {
         e.test: e.reason
@@ -99,7 +104,7 @@ def run_unit(
         elif test in stock:
             outcome = _compare(outcome, stock[test])
         report.verdicts.append(outcome)
-    if not keyword and only is None:
+    if not keyword:
         report.verdicts += [
             Outcome(test, STALE, "excluded, but there is no such test")
             for test in reasons

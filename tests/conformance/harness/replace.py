@@ -12,20 +12,8 @@ from harness.catalog import LOOP, STOCK
 LOOP_NAMES = frozenset({"EventLoop", "SelectorEventLoop"})
 """What mode loop replaces, in asyncio and its submodules."""
 
-NOT_TYPES = LOOP_NAMES | {
-    "AbstractEventLoop",
-    "AbstractEventLoopPolicy",
-    "BaseEventLoop",
-    "DefaultEventLoopPolicy",
-    "Runner",
-    "get_event_loop",
-    "get_event_loop_policy",
-    "new_event_loop",
-    "run",
-    "set_event_loop",
-    "set_event_loop_policy",
-}
-"""Public names that choose a loop, which mode types leaves stock."""
+LOOP_CHOOSERS = frozenset({"Runner", "new_event_loop", "run"})
+"""Names besides the loops and policies themselves that mode types leaves stock."""
 
 
 class Replacement:
@@ -34,39 +22,28 @@ class Replacement:
     Attributes:
         loops: how many loops of the implementation the tests have made.
         places: how many names were given another value, by public name.
+        objects: what they were given, by public name.
     """
 
     def __init__(self) -> None:
         self.loops = 0
         self.places: dict[str, int] = {}
+        self.objects: dict[str, object] = {}
         self._values: list[tuple[ModuleType, str, object]] = []
-        self._stock: dict[int, str] = {}
+        self._stock: dict[int, object] = {}
 
     def apply(self) -> None:
         """Set every replaced name again: some tests leave the stock objects behind."""
         for module, name, value in self._values:
             setattr(module, name, value)
 
-    def put(
-        self, public: str, old: object, new: object, only: frozenset[str] = frozenset()
-    ) -> None:
-        """Plan to give every name of asyncio that means `old` the value `new`.
-
-        Args:
-            public: the name under which the replacement is counted.
-            old: the stock object, kept alive so that its identity stays its own.
-            new: what stands in for it.
-            only: the names to change, where not all of them are.
-        """
-        found = [
-            (module, name, new)
-            for module in _asyncio_modules()
-            for name, value in vars(module).items()
-            if value is old and (not only or name in only)
-        ]
-        self._values += found
-        self._stock[id(old)] = public
-        self.places[public] = self.places.get(public, 0) + len(found)
+    def put(self, module: ModuleType, name: str, old: object, new: object) -> None:
+        """Plan to give one name of asyncio that means `old` the value `new`."""
+        public = str(getattr(new, "__name__", name))
+        self._values.append((module, name, new))
+        self._stock[id(old)] = old
+        self.objects[public] = new
+        self.places[public] = self.places.get(public, 0) + 1
 
     def left_over(self, owner: object) -> Iterator[str]:
         """Name the stock objects that a module or a class of the tests still refers to."""
@@ -76,11 +53,13 @@ class Replacement:
                 yield name
 
 
-def _asyncio_modules() -> list[ModuleType]:
+def _asyncio_names() -> list[tuple[ModuleType, str, object]]:
+    """Every name of asyncio and its submodules, with its value of now."""
     return [
-        module
-        for name, module in sorted(sys.modules.items())
-        if (name == "asyncio" or name.startswith("asyncio.")) and module is not None
+        (module, name, value)
+        for path, module in sorted(sys.modules.items())
+        if path == "asyncio" or path.startswith("asyncio.")
+        for name, value in vars(module).items()
     ]
 
 
@@ -89,7 +68,8 @@ def replace(mode: str, impl: ModuleType) -> Replacement:
 
     Args:
         mode: "loop", "types" or "stock".
-        impl: a module with asyncio's public names, as far as it has its own.
+        impl: a module with new_event_loop() for mode loop, or with install() and uninstall(),
+            which put its names into asyncio and take them back, for mode types.
     """
     replacement = Replacement()
     if mode == LOOP:
@@ -127,23 +107,29 @@ def _replace_loop(replacement: Replacement, new_loop: Callable[[], Any]) -> None
     stand_in = StandInMeta(
         stock.__name__, (stock,), {"__module__": stock.__module__, "__doc__": stock.__doc__}
     )
-    replacement.put("SelectorEventLoop", stock, stand_in, LOOP_NAMES)
+    for module, name, value in _asyncio_names():
+        if value is stock and name in LOOP_NAMES:
+            replacement.put(module, name, stock, stand_in)
     for policy in vars(asyncio.unix_events).values():
         if isinstance(policy, type) and vars(policy).get("_loop_factory") is stock:
-            policy._loop_factory = stand_in
+            setattr(policy, "_loop_factory", stand_in)  # noqa: B010
 
 
 def _replace_types(replacement: Replacement, impl: ModuleType) -> None:
-    """Let every name that the implementation has of its own, loops apart, mean its object."""
-    for name in sorted(set(asyncio.__all__) - NOT_TYPES):
-        old, new = getattr(asyncio, name), getattr(impl, name, None)
-        if new is not None and new is not old:
-            replacement.put(name, old, new)
-    eager = getattr(asyncio, "eager_task_factory", None)
-    if (
-        eager is not None
-        and "Task" in replacement.places
-        and ("eager_task_factory" not in replacement.places)
-    ):
-        factory = asyncio.create_eager_task_factory(impl.Task)
-        replacement.put("eager_task_factory", eager, factory)
+    """Let every name that the implementation's install() changes, loops apart, stay changed."""
+    before = _asyncio_names()
+    impl.install()
+    after = [getattr(module, name) for module, name, _ in before]
+    impl.uninstall()
+    for (module, name, old), new in zip(before, after, strict=True):
+        if old is not new and not _chooses_loop(name, old):
+            replacement.put(module, name, old, new)
+
+
+def _chooses_loop(name: str, value: object) -> bool:
+    """Whether a name is a loop, a policy, or a function that makes a loop."""
+    policies = ("_AbstractEventLoopPolicy", "AbstractEventLoopPolicy")
+    bases = [vars(asyncio.events)[policy] for policy in policies if policy in vars(asyncio.events)]
+    if isinstance(value, type) and issubclass(value, (asyncio.AbstractEventLoop, *bases)):
+        return True
+    return name == "_event_loop_policy" or name in LOOP_CHOOSERS

@@ -14,12 +14,20 @@ TAIL_LINES = 14
 
 
 def evidence(report: Report) -> str:
-    """How the implementation was used: loops made, or names replaced."""
+    """How the implementation was used: loops made, tests that called a type, names replaced."""
     if report.unit.mode == LOOP:
-        return f"{report.loops} loops"
+        return f"{report.loops} loops made"
+    if report.uses:
+        return ", ".join(f"{name} in {count}" for name, count in report.uses.most_common())
     if report.unit.mode == TYPES:
-        return f"{len(report.places)} types, {sum(report.places.values())} names"
+        return f"{len(report.places)} objects, {sum(report.places.values())} names"
     return ""
+
+
+def summary(report: Report) -> str:
+    """A unit's verdicts in one line."""
+    counts = [f"{report.counts[v]} {v}" for v in VERDICTS if report.counts[v]]
+    return f"{report.unit}: {', '.join(counts) or 'no tests'}"
 
 
 def table(reports: Sequence[Report]) -> str:
@@ -83,7 +91,7 @@ def write_json(path: Path, reports: Sequence[Report], impl: str) -> None:
                 "module": report.unit.module,
                 "mode": report.unit.mode,
                 "counts": dict(report.counts),
-                "places": report.places,
+                "replaced_names": report.places,
                 "tests": [asdict(outcome) for outcome in report.verdicts],
             }
             for report in reports

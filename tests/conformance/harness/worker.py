@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from harness.catalog import STOCK
 from harness.replace import Replacement, replace
+from harness.usage import Usage
 
 PYTEST_OPTIONS = [
     *("--noconftest", "-c", os.devnull, "--rootdir", ".", "--assert=plain", "-s"),
@@ -40,6 +41,7 @@ class Recorder:
         self.seconds: float | None = request["seconds"]
         self.events: str | None = request["events"]
         self.replacement = replacement
+        self.usage = Usage(replacement.objects) if request["uses"] else None
         self.pid = os.getpid()
         self.outcome = ""
         self.detail: list[str] = []
@@ -62,7 +64,7 @@ class Recorder:
         items[:] = [by_id[i] for i in wanted if i not in self.skip]
         if self.events is None and not items:
             raise pytest.UsageError(f"no test {self.only}, but {', '.join(by_id)}")
-        owners = {id(o): o for i in items for o in (i.module, i.cls) if o is not None}
+        owners = {id(o): o for i in items for o in _owners(i)}
         self.emit(
             "collected",
             tests=wanted,
@@ -84,6 +86,8 @@ class Recorder:
         self.outcome, self.detail = "passed", []
         self.replacement.apply()
         self.replacement.loops = 0
+        if self.usage:
+            self.usage.restart()
         test = self.test_id(item)
         sys.stdout.flush()
         self.emit("start", test=test, log=os.fstat(2).st_size)
@@ -107,6 +111,7 @@ class Recorder:
                 seconds=time.monotonic() - began,
                 detail="\n".join(self.detail),
                 loops=self.replacement.loops,
+                uses=sorted(self.usage.used) if self.usage else [],
             )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -117,6 +122,13 @@ class Recorder:
             self.outcome = "skipped"
             reason = report.longrepr
             self.detail.append(str(reason[-1] if isinstance(reason, tuple) else reason))
+
+
+def _owners(item: pytest.Item) -> Iterator[object]:
+    """The module and the class that a test is defined in."""
+    for node in item.listchain():
+        if isinstance(node, (pytest.Module, pytest.Class)):
+            yield node.obj
 
 
 def main(path: str) -> int:
