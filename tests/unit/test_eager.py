@@ -311,7 +311,7 @@ def test_a_bad_yield_in_the_eager_step(impl, eager_run):
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
-def test_an_exit_in_the_eager_step(impl, loop, error):
+def test_an_exit_in_the_eager_step(impl, loop, reported, error):
     tasks = []
 
     async def main():

@@ -408,7 +408,7 @@ def test_an_outer_failure_cancels_an_inner_group(impl, run):
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
-def test_an_exit_of_a_child_leaves_the_loop(impl, loop, error):
+def test_an_exit_of_a_child_leaves_the_loop(impl, loop, reported, error):
     async def main():
         async with impl.TaskGroup() as group:
             group.create_task(forever())
@@ -419,6 +419,7 @@ def test_an_exit_of_a_child_leaves_the_loop(impl, loop, error):
         loop.run_until_complete(task)
     with pytest.raises(error):
         loop.run_until_complete(task)
+    assert type(task.exception()) is error
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
