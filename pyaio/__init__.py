@@ -9,11 +9,13 @@ import warnings as _warnings
 from asyncio import *  # noqa: F403
 from typing import Any as _Any
 
-from ._core import Future, Handle, Task, TaskGroup, TimerHandle, create_task, gather, sleep
+from . import _adopt as _adopt
+from ._core import Future, Handle, Task, TimerHandle, create_task, gather, sleep
 from ._install import install, native as _native, uninstall
 from ._loop import EventLoop
 from ._policy import SelectorEventLoop, new_event_loop
 from ._runners import Runner, run
+from ._taskgroup import TaskGroup
 
 __version__ = "0.1.0"
 

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from . import _core, _policy, _stock
+from ._taskgroup import TaskGroup
 from ._stock import events, futures, taskgroups, tasks
 
 if TYPE_CHECKING:
@@ -17,14 +18,14 @@ def _natives() -> Iterator[tuple[Any, Any]]:
     """Pairs of a stock object and what stands in for it, as far as this version has them."""
     yield _stock.SelectorEventLoop, _policy.SelectorEventLoop
     for module, names in (
-        (events, ("Handle", "TimerHandle", "_ThreadSafeHandle")),
+        (events, ("Handle", "TimerHandle")),
         (futures, ("Future",)),
         (tasks, ("Task", "create_task", "gather", "sleep")),
-        (taskgroups, ("TaskGroup",)),
     ):
         for name in names:
             if hasattr(module, name):
-                yield getattr(module, name), getattr(_core, name.removeprefix("_"))
+                yield getattr(module, name), getattr(_core, name)
+    yield taskgroups.TaskGroup, TaskGroup
     if hasattr(tasks, "eager_task_factory"):
         yield tasks.eager_task_factory, tasks.create_eager_task_factory(_core.Task)
     if _stock.HAS_POLICIES:

@@ -1,0 +1,86 @@
+/* Every difference between the C APIs of the supported Pythons: the only file
+ * that may ask for a version or use a private name of CPython. */
+#ifndef PYAIO_BASE_COMPAT_H
+#define PYAIO_BASE_COMPAT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#if PY_VERSION_HEX < 0x030B0000
+#error "pyaio needs Python 3.11 or newer"
+#endif
+
+/* Tasks can start eagerly. */
+#define PYAIO_HAS_EAGER (PY_VERSION_HEX >= 0x030C0000)
+/* uncancel() down to zero takes a pending cancellation back. */
+#define PYAIO_UNCANCEL_CLEARS (PY_VERSION_HEX >= 0x030D0000)
+/* Who awaits a future is recorded; the current task is a field of the thread
+ * state; tasks are linked into a per-thread list. */
+#define PYAIO_HAS_CALL_GRAPH (PY_VERSION_HEX >= 0x030E0000)
+/* call_soon_threadsafe() returns a handle with a lock of its own. */
+#define PYAIO_HAS_THREADSAFE_HANDLE (PY_VERSION_HEX >= 0x030E0000)
+/* Initialising a future for the second time is an error. */
+#define PYAIO_INIT_ONCE (PY_VERSION_HEX >= 0x030F0000)
+/* Attribute dictionary and weak references stand before the object rather
+ * than in fields of _asyncio's types. */
+#define PYAIO_MANAGED_DICT (PY_VERSION_HEX >= 0x030D0000)
+/* The weak reference list of a class with __slots__ stands before it. */
+#define PYAIO_MANAGED_WEAKREF (PY_VERSION_HEX >= 0x030C0000)
+
+/* Makes a reference to memory whose last reference went away before. */
+#define pyaio_new_reference(op) _Py_NewReference(op)
+
+#if PY_VERSION_HEX < 0x030C0000
+static inline PyObject *
+PyErr_GetRaisedException(void)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type == NULL) {
+        return NULL;
+    }
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+        Py_DECREF(traceback);
+    }
+    Py_DECREF(type);
+    return value;
+}
+
+static inline void
+PyErr_SetRaisedException(PyObject *exc)
+{
+    PyObject *traceback = PyException_GetTraceback(exc);
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exc)), exc, traceback);
+}
+#endif
+
+/* What a subtype of a type with a managed dictionary has to repeat. */
+#if PYAIO_MANAGED_DICT
+#define PYAIO_TPFLAGS_INHERITED_DICT \
+    (Py_TPFLAGS_MANAGED_DICT | Py_TPFLAGS_MANAGED_WEAKREF)
+#else
+#define PYAIO_TPFLAGS_INHERITED_DICT 0
+#endif
+
+/* Warns about throw(type, value, traceback), which 3.12 deprecated. */
+static inline int
+pyaio_throw_deprecated(Py_ssize_t nargs)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    if (nargs > 1) {
+        return PyErr_WarnEx(PyExc_DeprecationWarning,
+                            "the (type, exc, tb) signature of throw() is "
+                            "deprecated, use the single-arg signature "
+                            "instead.",
+                            1);
+    }
+#else
+    (void)nargs;
+#endif
+    return 0;
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* Error numbers of the lower layers as Python exceptions. */
+#ifndef PYAIO_BASE_ERRORS_H
+#define PYAIO_BASE_ERRORS_H
+
+#include "base/compat.h"
+
+#include <errno.h>
+
+/* Sets the OSError for a positive error number; MemoryError for ENOMEM. */
+static inline void
+pyaio_set_errno(int number)
+{
+    if (number == ENOMEM) {
+        PyErr_NoMemory();
+        return;
+    }
+    errno = number;
+    PyErr_SetFromErrno(PyExc_OSError);
+}
+
+/* Whether the exception that is set breaks out of the event loop. */
+static inline int
+pyaio_error_is_exit(void)
+{
+    return PyErr_ExceptionMatches(PyExc_SystemExit) ||
+           PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+}
+
+#endif

@@ -1,0 +1,186 @@
+/* Filling, traversing and clearing the module's state. */
+#include "base/state.h"
+
+PyaioState *
+pyaio_state_search(PyTypeObject *type)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &pyaio_module);
+    return module ? pyaio_module_state(module) : NULL;
+}
+
+int
+pyaio_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec,
+               PyTypeObject *base)
+{
+    PyObject *type =
+        PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
+    if (type == NULL) {
+        return -1;
+    }
+    *slot = (PyTypeObject *)type;
+    return 0;
+}
+
+/* Where a stock object is found: in the attribute `attribute` of the module
+ * `module`; optional ones are None where the running version has none. */
+typedef struct {
+    size_t offset;
+    const char *module;
+    const char *attribute; /* dots lead further inside */
+    int optional;
+} StockEntry;
+
+#define STOCK(field, module, attribute) \
+    {offsetof(PyaioState, field), module, attribute, 0}
+#define STOCK_OPTIONAL(field, module, attribute) \
+    {offsetof(PyaioState, field), module, attribute, 1}
+
+static const StockEntry stock_entries[] = {
+    STOCK(stock_Future, "_asyncio", "Future"),
+    STOCK(stock_Task, "_asyncio", "Task"),
+    STOCK(stock_Handle, "asyncio.events", "Handle"),
+    STOCK(stock_TimerHandle, "asyncio.events", "TimerHandle"),
+    STOCK_OPTIONAL(stock_ThreadSafeHandle, "asyncio.events",
+                   "_ThreadSafeHandle"),
+    STOCK(stock_TaskGroup, "asyncio.taskgroups", "TaskGroup"),
+    STOCK(stock_TaskGroup_aenter, "asyncio.taskgroups",
+          "TaskGroup.__aenter__"),
+    STOCK(stock_TaskGroup_aexit, "asyncio.taskgroups", "TaskGroup.__aexit__"),
+    STOCK_OPTIONAL(stock_TaskGroup_leave, "asyncio.taskgroups",
+                   "TaskGroup._aexit"),
+    STOCK(stock_TaskGroup_create, "asyncio.taskgroups",
+          "TaskGroup.create_task"),
+    STOCK(stock_TaskGroup_ended, "asyncio.taskgroups",
+          "TaskGroup._on_task_done"),
+    STOCK(stock_sleep, "asyncio.tasks", "sleep"),
+    STOCK(stock_gather, "asyncio.tasks", "gather"),
+    STOCK_OPTIONAL(discard_awaited_by, "asyncio.tasks",
+                   "_discard_awaited_by"),
+    STOCK(set_unless_cancelled, "asyncio.futures",
+          "_set_result_unless_cancelled"),
+    STOCK(stock_BaseEventLoop, "asyncio.base_events", "BaseEventLoop"),
+    STOCK(stock_loop_create_task, "asyncio.base_events",
+          "BaseEventLoop.create_task"),
+    STOCK(stock_create_task, "asyncio.tasks", "create_task"),
+    STOCK(stock_handle_run, "asyncio.events", "Handle._run"),
+    STOCK(CancelledError, "asyncio.exceptions", "CancelledError"),
+    STOCK(InvalidStateError, "asyncio.exceptions", "InvalidStateError"),
+    STOCK(get_event_loop, "asyncio.events", "get_event_loop"),
+    STOCK(get_running_loop, "asyncio.events", "_get_running_loop"),
+    STOCK(set_running_loop, "asyncio.events", "_set_running_loop"),
+    STOCK(get_asyncgen_hooks, "sys", "get_asyncgen_hooks"),
+    STOCK(set_asyncgen_hooks, "sys", "set_asyncgen_hooks"),
+    STOCK_OPTIONAL(current_tasks, "_asyncio", "_current_tasks"),
+    STOCK(current_task, "asyncio.tasks", "current_task"),
+    STOCK(enter_task, "_asyncio", "_enter_task"),
+    STOCK(leave_task, "_asyncio", "_leave_task"),
+    STOCK_OPTIONAL(swap_current_task, "_asyncio", "_swap_current_task"),
+    STOCK(register_task, "_asyncio", "_register_task"),
+    STOCK(unregister_task, "_asyncio", "_unregister_task"),
+    STOCK_OPTIONAL(register_eager_task, "_asyncio", "_register_eager_task"),
+    STOCK_OPTIONAL(unregister_eager_task, "_asyncio",
+                   "_unregister_eager_task"),
+    STOCK_OPTIONAL(awaited_by_add, "_asyncio", "future_add_to_awaited_by"),
+    STOCK_OPTIONAL(awaited_by_discard, "_asyncio",
+                   "future_discard_from_awaited_by"),
+    STOCK(iscoroutine, "asyncio.coroutines", "iscoroutine"),
+    STOCK(ensure_future, "asyncio.tasks", "ensure_future"),
+    STOCK(format_callback_source, "asyncio.format_helpers",
+          "_format_callback_source"),
+    STOCK(extract_stack, "asyncio.format_helpers", "extract_stack"),
+    STOCK(future_repr, "asyncio.base_futures", "_future_repr"),
+    STOCK(future_repr_info, "asyncio.base_futures", "_future_repr_info"),
+    STOCK(task_repr, "asyncio.base_tasks", "_task_repr"),
+    STOCK(task_get_stack, "asyncio.base_tasks", "_task_get_stack"),
+    STOCK(task_print_stack, "asyncio.base_tasks", "_task_print_stack"),
+    STOCK(is_debug_mode, "asyncio.coroutines", "_is_debug_mode"),
+    STOCK(GenericAlias, "types", "GenericAlias"),
+    STOCK(FunctionType, "types", "FunctionType"),
+    STOCK(CoroutineType, "types", "CoroutineType"),
+    STOCK(warn, "warnings", "warn"),
+    STOCK(logger_warning, "asyncio.log", "logger.warning"),
+    STOCK(format_handle, "asyncio.base_events", "_format_handle"),
+};
+
+static PyObject *
+stock_find(const StockEntry *entry)
+{
+    PyObject *found = PyImport_ImportModule(entry->module);
+    const char *part = entry->attribute;
+    while (found != NULL && *part != '\0') {
+        const char *end = strchr(part, '.');
+        Py_ssize_t length =
+            end ? (Py_ssize_t)(end - part) : (Py_ssize_t)strlen(part);
+        PyObject *name = PyUnicode_FromStringAndSize(part, length);
+        PyObject *next = name ? PyObject_GetAttr(found, name) : NULL;
+        Py_XDECREF(name);
+        Py_SETREF(found, next);
+        part += end ? length + 1 : length;
+    }
+    if (found == NULL && entry->optional &&
+        PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        found = Py_NewRef(Py_None);
+    }
+    return found;
+}
+
+int
+pyaio_state_init(PyaioState *state)
+{
+    pyaio_list_init(&state->tasks);
+#define X(name)                                             \
+    state->str_##name = PyUnicode_InternFromString(#name);  \
+    if (state->str_##name == NULL) {                        \
+        return -1;                                          \
+    }
+    PYAIO_STATE_NAMES(X)
+#undef X
+    /* asyncio first: _asyncio alone would make registries of its own. */
+    PyObject *asyncio = PyImport_ImportModule("asyncio");
+    if (asyncio == NULL) {
+        return -1;
+    }
+    Py_DECREF(asyncio);
+    size_t count = sizeof(stock_entries) / sizeof(stock_entries[0]);
+    for (size_t i = 0; i < count; i++) {
+        PyObject *found = stock_find(&stock_entries[i]);
+        if (found == NULL) {
+            return -1;
+        }
+        *(PyObject **)((char *)state + stock_entries[i].offset) = found;
+    }
+    return 0;
+}
+
+int
+pyaio_state_traverse(PyaioState *state, visitproc visit, void *arg)
+{
+#define X(name) Py_VISIT(state->name##_type);
+    PYAIO_STATE_TYPES(X)
+#undef X
+#define X(name) Py_VISIT(state->name);
+    PYAIO_STATE_OBJECTS(X)
+#undef X
+    return 0;
+}
+
+void
+pyaio_state_clear(PyaioState *state)
+{
+    pyaio_pool_drain(&state->future_pool);
+    pyaio_pool_drain(&state->task_pool);
+    pyaio_pool_drain(&state->handle_pool);
+    pyaio_pool_drain(&state->timer_handle_pool);
+    pyaio_pool_drain(&state->future_iter_pool);
+    pyaio_pool_drain(&state->sleep_pool);
+#define X(name) Py_CLEAR(state->name##_type);
+    PYAIO_STATE_TYPES(X)
+#undef X
+#define X(name) Py_CLEAR(state->name);
+    PYAIO_STATE_OBJECTS(X)
+#undef X
+#define X(name) Py_CLEAR(state->str_##name);
+    PYAIO_STATE_NAMES(X)
+#undef X
+}

@@ -1,0 +1,212 @@
+/* The module's state: every type, stock object and name that C code needs. */
+#ifndef PYAIO_BASE_STATE_H
+#define PYAIO_BASE_STATE_H
+
+#include "base/compat.h"
+#include "base/pool.h"
+#include "ds/list.h"
+
+/* Our types. All owned. */
+#define PYAIO_STATE_TYPES(X) \
+    X(Meta)                  \
+    X(ReadyCall)             \
+    X(Handle)                \
+    X(TimerHandle)           \
+    X(ThreadSafeHandle)      \
+    X(Future)                \
+    X(FutureIter)            \
+    X(Task)                  \
+    X(CoroutineFunction)     \
+    X(Coroutine)             \
+    X(SleepCoroutine)        \
+    X(GatheringFuture)       \
+    X(TaskGroupBase)         \
+    X(TaskGroupCoroutine)    \
+    X(EventLoopBase)
+
+/* Stock objects, looked up at import. All owned. */
+#define PYAIO_STATE_STOCK(X)    \
+    X(stock_Future)             \
+    X(stock_Task)               \
+    X(stock_Handle)             \
+    X(stock_TimerHandle)        \
+    X(stock_ThreadSafeHandle)   \
+    X(stock_TaskGroup)          \
+    X(stock_TaskGroup_aenter)   \
+    X(stock_TaskGroup_aexit)    \
+    X(stock_TaskGroup_leave)    \
+    X(stock_TaskGroup_create)   \
+    X(stock_TaskGroup_ended)    \
+    X(stock_sleep)              \
+    X(stock_gather)             \
+    X(discard_awaited_by)       \
+    X(set_unless_cancelled)     \
+    X(stock_BaseEventLoop)      \
+    X(stock_loop_create_task)   \
+    X(stock_create_task)        \
+    X(stock_handle_run)         \
+    X(CancelledError)           \
+    X(InvalidStateError)        \
+    X(get_event_loop)           \
+    X(get_running_loop)         \
+    X(set_running_loop)         \
+    X(get_asyncgen_hooks)       \
+    X(set_asyncgen_hooks)       \
+    X(current_tasks)            \
+    X(current_task)             \
+    X(enter_task)               \
+    X(leave_task)               \
+    X(swap_current_task)        \
+    X(register_task)            \
+    X(unregister_task)          \
+    X(register_eager_task)      \
+    X(unregister_eager_task)    \
+    X(awaited_by_add)           \
+    X(awaited_by_discard)       \
+    X(iscoroutine)              \
+    X(ensure_future)            \
+    X(format_callback_source)   \
+    X(extract_stack)            \
+    X(future_repr)              \
+    X(future_repr_info)         \
+    X(task_repr)                \
+    X(task_get_stack)           \
+    X(task_print_stack)         \
+    X(is_debug_mode)            \
+    X(GenericAlias)             \
+    X(FunctionType)             \
+    X(CoroutineType)            \
+    X(warn)                     \
+    X(logger_warning)           \
+    X(format_handle)            \
+    X(EventLoop)                \
+    X(TaskGroup)
+
+/* Interned strings, each reachable as state->str_<name>. */
+#define PYAIO_STATE_NAMES(X)         \
+    X(_asyncio_future_blocking)      \
+    X(_check_callback)               \
+    X(_check_running)                \
+    X(_asyncgen_finalizer_hook)      \
+    X(_asyncgen_firstiter_hook)      \
+    X(_cancelled)                    \
+    X(_log_destroy_pending)          \
+    X(_loop)                         \
+    X(_on_task_done)                 \
+    X(_run)                          \
+    X(_run_forever_cleanup)          \
+    X(_run_forever_setup)            \
+    X(_set_coroutine_origin_tracking) \
+    X(_source_traceback)             \
+    X(_tasks)                        \
+    X(_timer_handle_cancelled)       \
+    X(add_done_callback)             \
+    X(call_at)                       \
+    X(call_exception_handler)        \
+    X(call_later)                    \
+    X(call_soon)                     \
+    X(call_soon_threadsafe)          \
+    X(cancel)                        \
+    X(cancelled)                     \
+    X(close)                         \
+    X(context)                       \
+    X(create_future)                 \
+    X(create_task)                   \
+    X(done)                          \
+    X(eager_start)                   \
+    X(exception)                     \
+    X(fileno)                        \
+    X(future)                        \
+    X(get_debug)                     \
+    X(get_loop)                      \
+    X(handle)                        \
+    X(is_running)                    \
+    X(loop)                          \
+    X(message)                       \
+    X(msg)                           \
+    X(name)                          \
+    X(result)                        \
+    X(send)                          \
+    X(set_result)                    \
+    X(source_traceback)              \
+    X(task)                          \
+    X(throw)                         \
+    X(time)                          \
+    X(uncancel)
+
+#define PYAIO_STATE_OBJECTS(X) PYAIO_STATE_STOCK(X)
+
+typedef struct PyaioState {
+#define X(name) PyTypeObject *name##_type; /* owned */
+    PYAIO_STATE_TYPES(X)
+#undef X
+#define X(name) PyObject *name; /* owned */
+    PYAIO_STATE_OBJECTS(X)
+#undef X
+#define X(name) PyObject *str_##name; /* owned */
+    PYAIO_STATE_NAMES(X)
+#undef X
+    PyaioPool future_pool;
+    PyaioPool task_pool;
+    PyaioPool handle_pool;
+    PyaioPool timer_handle_pool;
+    PyaioPool future_iter_pool;
+    PyaioPool sleep_pool;
+
+    PyaioLink tasks;           /* every unfinished Task of ours where stock's
+                                  own registry is slow (base/interop.h) */
+    unsigned long long task_count; /* numbers the default names of tasks */
+    unsigned long fork_generation; /* counts the forks this process came of */
+
+    /* Offsets in the thread state, 0 where they could not be verified. */
+    Py_ssize_t running_loop_offset;
+    Py_ssize_t current_task_offset;
+
+    /* Version tags under which `handle_run_replaced` was computed. */
+    unsigned int stock_handle_tag;
+    unsigned int handle_tag;
+    int handle_run_replaced; /* somebody put another _run into Handle */
+    /* Version tags of Task and Future under which cancel() was seen to be the
+     * original, or 0. */
+    unsigned int task_cancel_tag;
+    unsigned int future_cancel_tag;
+} PyaioState;
+
+extern PyModuleDef pyaio_module;
+
+PyaioState *pyaio_state_search(PyTypeObject *type);
+
+static inline PyaioState *
+pyaio_module_state(PyObject *module)
+{
+    return (PyaioState *)PyModule_GetState(module);
+}
+
+/* The state behind one of our types or a class derived from one. */
+static inline PyaioState *
+pyaio_state_of_type(PyTypeObject *type)
+{
+    PyObject *module = ((PyHeapTypeObject *)type)->ht_module;
+    if (module != NULL && PyModule_Check(module) &&
+        PyModule_GetDef(module) == &pyaio_module) {
+        return pyaio_module_state(module);
+    }
+    return pyaio_state_search(type);
+}
+
+static inline PyaioState *
+pyaio_state_of(PyObject *op)
+{
+    return pyaio_state_of_type(Py_TYPE(op));
+}
+
+/* Makes a type from its spec and keeps it in *slot. `base` may be NULL.
+ * Returns 0 or -1. */
+int pyaio_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec,
+                   PyTypeObject *base);
+
+int pyaio_state_init(PyaioState *state);
+int pyaio_state_traverse(PyaioState *state, visitproc visit, void *arg);
+void pyaio_state_clear(PyaioState *state);
+
+#endif

@@ -1,0 +1,27 @@
+/* EventLoopBase: the scheduler's Python face. */
+#ifndef PYAIO_LOOP_LOOP_H
+#define PYAIO_LOOP_LOOP_H
+
+#include "sched/sched.h"
+
+typedef struct {
+    PyaioLoopHead head;
+    PyObject *exception_handler; /* owned, or NULL */
+    PyObject *old_agen_hooks;    /* owned: asyncgen hooks to restore, or NULL */
+    int closed;
+} PyaioLoop;
+
+/* Raises RuntimeError and returns NULL unless the loop is open. */
+PyaioScheduler *pyaio_loop_require_open(PyObject *op);
+/* In debug mode: is this the loop's own thread? Returns 0, or -1 with
+ * RuntimeError. */
+int pyaio_loop_check_thread(PyaioScheduler *sched);
+
+int pyaio_loop_init(PyObject *module);
+
+/* The methods of the type, by subject; each ends with a NULL entry. */
+extern PyMethodDef pyaio_loop_schedule_methods[];
+extern PyMethodDef pyaio_loop_run_methods[];
+extern PyMethodDef pyaio_loop_watch_methods[];
+
+#endif

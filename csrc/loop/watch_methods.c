@@ -1,0 +1,137 @@
+/* EventLoop methods that watch descriptors. */
+#include "loop/loop.h"
+#include "sched/handle.h"
+#include "sched/watch.h"
+
+/* The descriptor of an int or of an object with fileno(); -1 on error. */
+static int
+descriptor_of(PyObject *op)
+{
+    int fd = PyObject_AsFileDescriptor(op);
+    if (fd < 0 && PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError, "Invalid file object: %R", op);
+    }
+    return fd;
+}
+
+static PyObject *
+loop_add_watch(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+               unsigned direction)
+{
+    PyaioScheduler *sched = pyaio_loop_require_open(op);
+    if (sched == NULL) {
+        return NULL;
+    }
+    if (nargs < 2) {
+        PyErr_SetString(PyExc_TypeError,
+                        "a file descriptor and a callback are required");
+        return NULL;
+    }
+    int fd = descriptor_of(args[0]);
+    if (fd < 0) {
+        return NULL;
+    }
+    PyObject *handle = pyaio_handle_new(sched->state, args[1], args + 2,
+                                        nargs - 2, op, NULL);
+    PyObject *file = PyLong_Check(args[0]) ? NULL : args[0];
+    if (handle != NULL &&
+        pyaio_watch_add(sched, fd, direction, handle, file) < 0) {
+        Py_CLEAR(handle);
+    }
+    return handle;
+}
+
+static PyObject *
+Loop_add_reader(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    return loop_add_watch(op, args, nargs, PYAIO_POLL_READ);
+}
+
+static PyObject *
+Loop_add_writer(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    return loop_add_watch(op, args, nargs, PYAIO_POLL_WRITE);
+}
+
+/* The descriptor of `file`, also where it was closed while watched. */
+static int
+descriptor_remembered(PyaioScheduler *sched, PyObject *file)
+{
+    int fd = descriptor_of(file);
+    if (fd < 0 && PyErr_ExceptionMatches(PyExc_ValueError)) {
+        PyObject *raised = PyErr_GetRaisedException();
+        fd = pyaio_watch_find(sched, file);
+        if (fd < 0) {
+            PyErr_SetRaisedException(raised);
+        }
+        else {
+            Py_DECREF(raised);
+        }
+    }
+    return fd;
+}
+
+static PyObject *
+loop_remove_watch(PyObject *op, PyObject *file, unsigned direction)
+{
+    PyaioScheduler *sched = &((PyaioLoop *)op)->head.sched;
+    if (sched->poller == NULL) {
+        Py_RETURN_FALSE;
+    }
+    int fd = descriptor_remembered(sched, file);
+    if (fd < 0) {
+        return NULL;
+    }
+    return PyBool_FromLong(pyaio_watch_remove(sched, fd, direction));
+}
+
+static PyObject *
+Loop_remove_reader(PyObject *op, PyObject *file)
+{
+    return loop_remove_watch(op, file, PYAIO_POLL_READ);
+}
+
+static PyObject *
+Loop_remove_writer(PyObject *op, PyObject *file)
+{
+    return loop_remove_watch(op, file, PYAIO_POLL_WRITE);
+}
+
+/* Every watched descriptor with its handles: {fd: (reader, writer)}. */
+static PyObject *
+Loop_watchers(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    PyaioScheduler *sched = &((PyaioLoop *)op)->head.sched;
+    PyObject *result = PyDict_New();
+    for (int fd = 0; result != NULL && fd < sched->watch_capacity; fd++) {
+        PyaioWatch *watch = &sched->watches[fd];
+        if (watch->reader == NULL && watch->writer == NULL) {
+            continue;
+        }
+        PyObject *number = PyLong_FromLong(fd);
+        PyObject *pair =
+            PyTuple_Pack(2, watch->reader ? watch->reader : Py_None,
+                         watch->writer ? watch->writer : Py_None);
+        if (number == NULL || pair == NULL ||
+            PyDict_SetItem(result, number, pair) < 0) {
+            Py_CLEAR(result);
+        }
+        Py_XDECREF(number);
+        Py_XDECREF(pair);
+    }
+    return result;
+}
+
+#define FASTCALL(function) (PyCFunction)(void (*)(void)) function
+
+PyMethodDef pyaio_loop_watch_methods[] = {
+    {"_add_reader", FASTCALL(Loop_add_reader), METH_FASTCALL, NULL},
+    {"_add_writer", FASTCALL(Loop_add_writer), METH_FASTCALL, NULL},
+    {"_remove_reader", Loop_remove_reader, METH_O, NULL},
+    {"_remove_writer", Loop_remove_writer, METH_O, NULL},
+    {"_watchers", Loop_watchers, METH_NOARGS,
+     "_watchers($self, /)\n--\n\n"
+     "Return {descriptor: (reader, writer)}, handles or None."},
+    {NULL, NULL, 0, NULL},
+};

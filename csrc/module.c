@@ -1,0 +1,180 @@
+/* The module pyaio._core: its types and functions. */
+#include "base/interop.h"
+#include "base/layout.h"
+#include "base/meta.h"
+#include "combine/combine.h"
+#include "loop/loop.h"
+#include "sched/handle.h"
+#include "task/create.h"
+#include "task/task.h"
+
+static int
+module_verify_layout(PyObject *module)
+{
+    PyaioState *state = pyaio_module_state(module);
+    return pyaio_layout_verify((PyTypeObject *)state->stock_Future,
+                               (PyTypeObject *)state->stock_Task,
+                               (PyTypeObject *)state->stock_Handle,
+                               (PyTypeObject *)state->stock_TimerHandle);
+}
+
+static int
+module_init_state(PyObject *module)
+{
+    return pyaio_state_init(pyaio_module_state(module));
+}
+
+static int
+module_init_interop(PyObject *module)
+{
+    return pyaio_interop_init(pyaio_module_state(module));
+}
+
+static int
+module_add_names(PyObject *module)
+{
+    PyaioState *state = pyaio_module_state(module);
+    const struct {
+        const char *name;
+        PyTypeObject *type;
+    } public[] = {
+        {"NativeMeta", state->Meta_type},
+        {"Handle", state->Handle_type},
+        {"TimerHandle", state->TimerHandle_type},
+        {"Future", state->Future_type},
+        {"Task", state->Task_type},
+        {"EventLoop", state->EventLoopBase_type},
+        {"TaskGroup", state->TaskGroupBase_type},
+    };
+    for (size_t i = 0; i < sizeof(public) / sizeof(public[0]); i++) {
+        if (PyModule_AddObjectRef(module, public[i].name,
+                                  (PyObject *)public[i].type) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* In order: each may need what those before it made. */
+static int (*const module_parts[])(PyObject *) = {
+    module_init_state,
+    module_verify_layout,
+    module_init_interop,
+    pyaio_meta_init,
+    pyaio_ready_call_init,
+    pyaio_handle_init,
+    pyaio_timer_handle_init,
+    pyaio_threadsafe_handle_init,
+    pyaio_future_init,
+    pyaio_future_iter_init,
+    pyaio_task_init,
+    pyaio_coroutine_init,
+    pyaio_sleep_init,
+    pyaio_gather_init,
+    pyaio_taskgroup_init,
+    pyaio_loop_init,
+    module_add_names,
+};
+
+static int
+module_exec(PyObject *module)
+{
+    for (size_t i = 0; i < sizeof(module_parts) / sizeof(module_parts[0]);
+         i++) {
+        if (module_parts[i](module) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Tells the core which Python classes stand on its own: their exact instances
+ * take every shortcut. */
+static PyObject *
+module_adopt(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"event_loop", "task_group", NULL};
+    PyObject *event_loop, *task_group;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!:_adopt", names,
+                                     &PyType_Type, &event_loop, &PyType_Type,
+                                     &task_group)) {
+        return NULL;
+    }
+    PyaioState *state = pyaio_module_state(module);
+    Py_XSETREF(state->EventLoop, Py_NewRef(event_loop));
+    Py_XSETREF(state->TaskGroup, Py_NewRef(task_group));
+    Py_RETURN_NONE;
+}
+
+/* Called in the child of every os.fork(). */
+static PyObject *
+module_after_fork(PyObject *module, PyObject *Py_UNUSED(unused))
+{
+    pyaio_module_state(module)->fork_generation++;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef module_functions[] = {
+    {"create_task", (PyCFunction)(void (*)(void))pyaio_py_create_task,
+     METH_FASTCALL | METH_KEYWORDS,
+     "create_task(coro, **kwargs)\n--\n\n"
+     "Schedule a coroutine on the running loop; return its Task.\n\n"
+     "Keywords as in the running version: name, context, and from 3.14 on "
+     "whatever Task takes. RuntimeError where no loop runs. Mirrors "
+     "asyncio.create_task."},
+    {"_native_tasks", pyaio_py_native_tasks, METH_NOARGS, NULL},
+    {"_adopt", (PyCFunction)(void (*)(void))module_adopt,
+     METH_VARARGS | METH_KEYWORDS, NULL},
+    {"_after_fork", module_after_fork, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    PyaioState *state = pyaio_module_state(module);
+    return state ? pyaio_state_traverse(state, visit, arg) : 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+    PyaioState *state = pyaio_module_state(module);
+    if (state != NULL) {
+        pyaio_state_clear(state);
+    }
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    (void)module_clear((PyObject *)module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, (void *)(uintptr_t)module_exec},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters,
+     Py_MOD_MULTIPLE_INTERPRETERS_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+PyModuleDef pyaio_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "pyaio._core",
+    .m_doc = "The native core of pyaio.",
+    .m_size = sizeof(PyaioState),
+    .m_methods = module_functions,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    return PyModuleDef_Init(&pyaio_module);
+}

@@ -1,0 +1,374 @@
+/* One iteration of the loop, and what it stands on. */
+#include "sched/sched.h"
+#include "base/errors.h"
+#include "poll/wakeup.h"
+#include "sched/handle.h"
+#include "sched/report.h"
+#include "sched/watch.h"
+
+#include <math.h>
+#include <unistd.h>
+
+/* Longest single wait, in seconds: that of stock asyncio. */
+#define LONGEST_WAIT (24.0 * 3600)
+/* Turns without a poll after which signals are looked at and other threads
+ * get a chance to run. */
+#define QUIET_TURNS 64
+
+static int
+sched_open_poller(PyaioScheduler *sched)
+{
+    int err = pyaio_poller.open(&sched->poller);
+    if (err < 0) {
+        sched->poller = NULL;
+        pyaio_set_errno(-err);
+        return -1;
+    }
+    sched->wakeup_fd = pyaio_wakeup_open();
+    err = sched->wakeup_fd < 0
+              ? sched->wakeup_fd
+              : pyaio_poller.add(sched->poller, sched->wakeup_fd,
+                                 PYAIO_POLL_READ);
+    if (err < 0) {
+        if (sched->wakeup_fd >= 0) {
+            close(sched->wakeup_fd);
+        }
+        pyaio_poller.close(sched->poller);
+        sched->poller = NULL;
+        pyaio_set_errno(-err);
+        return -1;
+    }
+    sched->fork_generation = sched->state->fork_generation;
+    return 0;
+}
+
+static void
+sched_close_poller(PyaioScheduler *sched)
+{
+    if (sched->poller != NULL) {
+        pyaio_poller.close(sched->poller);
+        close(sched->wakeup_fd);
+        sched->poller = NULL;
+    }
+}
+
+int
+pyaio_sched_open(PyaioScheduler *sched, PyaioState *state, PyObject *loop)
+{
+    sched->state = state;
+    sched->loop = loop;
+    return sched_open_poller(sched);
+}
+
+/* The child of a fork shares the kernel's poll set with its parent: it must
+ * not change that one, and makes its own. */
+static int
+sched_after_fork(PyaioScheduler *sched)
+{
+    sched_close_poller(sched);
+    if (sched_open_poller(sched) < 0) {
+        return -1;
+    }
+    return pyaio_watch_register_all(sched);
+}
+
+void
+pyaio_sched_close(PyaioScheduler *sched)
+{
+    sched_close_poller(sched);
+    PyaioHeap timers = sched->timers;
+    memset(&sched->timers, 0, sizeof(timers));
+    for (size_t i = 0; i < timers.length; i++) {
+        timers.entries[i].node->index = PYAIO_HEAP_NONE;
+    }
+    for (size_t i = 0; i < timers.length; i++) {
+        Py_DECREF((PyObject *)timers.entries[i].node->owner);
+    }
+    pyaio_heap_free(&timers);
+    PyaioRing ready = sched->ready;
+    memset(&sched->ready, 0, sizeof(ready));
+    while (pyaio_ring_length(&ready) > 0) {
+        PyaioRingItem item = pyaio_ring_pop(&ready);
+        Py_DECREF((PyObject *)item.a);
+        Py_XDECREF((PyObject *)item.b);
+    }
+    pyaio_ring_free(&ready);
+    pyaio_watch_clear(sched);
+}
+
+int
+pyaio_sched_traverse(PyaioScheduler *sched, visitproc visit, void *arg)
+{
+    size_t length = pyaio_ring_length(&sched->ready);
+    for (size_t i = 0; i < length; i++) {
+        PyaioRingItem *item = pyaio_ring_at(&sched->ready, i);
+        Py_VISIT((PyObject *)item->a);
+        Py_VISIT((PyObject *)item->b);
+    }
+    for (size_t i = 0; i < sched->timers.length; i++) {
+        Py_VISIT((PyObject *)sched->timers.entries[i].node->owner);
+    }
+    for (int fd = 0; fd < sched->watch_capacity; fd++) {
+        Py_VISIT(sched->watches[fd].reader);
+        Py_VISIT(sched->watches[fd].writer);
+        Py_VISIT(sched->watches[fd].file);
+    }
+    return 0;
+}
+
+void
+pyaio_sched_wake(PyaioScheduler *sched)
+{
+    if (sched->polling) {
+        pyaio_wakeup_send(sched->wakeup_fd);
+    }
+}
+
+int
+pyaio_sched_time(PyaioScheduler *sched, double *now)
+{
+    if (pyaio_sched_is_native(sched, PYAIO_LOOP_TIME)) {
+        *now = pyaio_clock_now();
+        return 0;
+    }
+    PyObject *result =
+        PyObject_CallMethodNoArgs(sched->loop, sched->state->str_time);
+    if (result == NULL) {
+        return -1;
+    }
+    *now = PyFloat_AsDouble(result);
+    Py_DECREF(result);
+    return *now == -1.0 && PyErr_Occurred() ? -1 : 0;
+}
+
+int
+pyaio_sched_add_timer(PyaioScheduler *sched, double when, PyaioTimerNode *node)
+{
+    if (pyaio_heap_push(&sched->timers, when, node) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    Py_INCREF((PyObject *)node->owner);
+    return 0;
+}
+
+void
+pyaio_sched_remove_timer(PyaioScheduler *sched, PyaioTimerNode *node)
+{
+    if (node->index != PYAIO_HEAP_NONE) {
+        pyaio_heap_remove(&sched->timers, node);
+        Py_DECREF((PyObject *)node->owner);
+    }
+}
+
+/* Moves every timer that is due to the ready queue. */
+static int
+sched_fire_timers(PyaioScheduler *sched)
+{
+    double now;
+    if (pyaio_sched_time(sched, &now) < 0) {
+        return -1;
+    }
+    /* One clock resolution (1 ns) ahead, as stock, and always forward. */
+    double end = fmax(now + 1e-9, nextafter(now, INFINITY));
+    while (sched->timers.length > 0 && sched->timers.entries[0].when < end) {
+        PyaioTimerNode *node = sched->timers.entries[0].node;
+        if (pyaio_ring_push(&sched->ready, node->kind, node->owner, NULL) <
+            0) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        pyaio_heap_remove(&sched->timers, node);
+    }
+    return 0;
+}
+
+/* How long the poll may wait, in milliseconds rounded up; -1 for ever. */
+static int
+sched_timeout(PyaioScheduler *sched, int *timeout_ms)
+{
+    if (pyaio_ring_length(&sched->ready) > 0 || sched->stopping) {
+        *timeout_ms = 0;
+        return 0;
+    }
+    if (sched->timers.length == 0) {
+        *timeout_ms = -1;
+        return 0;
+    }
+    double now;
+    if (pyaio_sched_time(sched, &now) < 0) {
+        return -1;
+    }
+    double wait = sched->timers.entries[0].when - now;
+    if (!(wait > 0)) {
+        *timeout_ms = 0;
+    }
+    else if (wait > LONGEST_WAIT) {
+        *timeout_ms = (int)(LONGEST_WAIT * 1000);
+    }
+    else {
+        *timeout_ms = (int)ceil(wait * 1000);
+    }
+    return 0;
+}
+
+static int
+sched_poll(PyaioScheduler *sched, int timeout_ms)
+{
+    const PyaioPollEvent *events;
+    int count;
+    PyaioPoller *poller = sched->poller;
+    if (timeout_ms == 0 && ++sched->quiet_turns < QUIET_TURNS) {
+        count = pyaio_poller.wait(poller, 0, &events);
+    }
+    else {
+        sched->quiet_turns = 0;
+        sched->polling = timeout_ms != 0;
+        Py_BEGIN_ALLOW_THREADS
+        count = pyaio_poller.wait(poller, timeout_ms, &events);
+        Py_END_ALLOW_THREADS
+        sched->polling = 0;
+        if (PyErr_CheckSignals() < 0) {
+            return -1;
+        }
+    }
+    if (count < 0) {
+        if (count == -EINTR) {
+            return PyErr_CheckSignals();
+        }
+        pyaio_set_errno(-count);
+        return -1;
+    }
+    for (int i = 0; i < count; i++) {
+        if (events[i].fd == sched->wakeup_fd) {
+            pyaio_wakeup_drain(sched->wakeup_fd);
+        }
+        else if (pyaio_watch_dispatch(sched, events[i].fd, events[i].mask) <
+                 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Polls, or decides that there is nothing to see: while no descriptor but the
+ * wake-up is watched and work is ready, only other threads and signals want a
+ * turn now and then. */
+static int
+sched_gather(PyaioScheduler *sched)
+{
+    if (sched->fork_generation != sched->state->fork_generation &&
+        sched_after_fork(sched) < 0) {
+        return -1;
+    }
+    int timeout_ms;
+    if (sched_timeout(sched, &timeout_ms) < 0) {
+        return -1;
+    }
+    if (timeout_ms == 0 && sched->watch_count == 0 &&
+        ++sched->quiet_turns < QUIET_TURNS) {
+        return 0;
+    }
+    return sched_poll(sched, timeout_ms);
+}
+
+static int
+sched_run_item(PyaioScheduler *sched, PyaioRingItem *item)
+{
+    const PyaioReadyKind *kind = item->kind;
+    PyObject *a = item->a, *b = item->b;
+    PyaioState *state = sched->state;
+    int err;
+    if (kind == &pyaio_ready_handle) {
+        err = pyaio_handle_run(state, a);
+    }
+    else {
+        PyObject *context = kind->context ? kind->context(a) : NULL;
+        if (context != NULL) {
+            Py_INCREF(context);
+            err = PyContext_Enter(context);
+            if (err == 0) {
+                err = kind->run(state, a, b);
+                if (PyContext_Exit(context) < 0) {
+                    err = -1;
+                }
+            }
+            Py_DECREF(context);
+        }
+        else {
+            err = kind->run(state, a, b);
+        }
+        if (err < 0) {
+            err = pyaio_report_entry(state, sched->loop, kind, a, b);
+        }
+    }
+    Py_DECREF(a);
+    Py_XDECREF(b);
+    return err;
+}
+
+static int
+sched_run_ready(PyaioScheduler *sched)
+{
+    pyaio_handle_check_run(sched->state);
+    for (size_t todo = pyaio_ring_length(&sched->ready); todo > 0; todo--) {
+        PyaioRingItem item = pyaio_ring_pop(&sched->ready);
+        int err = sched->debug ? pyaio_debug_run(sched, &item)
+                               : sched_run_item(sched, &item);
+        if (err < 0) {
+            return -1;
+        }
+        if (pyaio_ring_length(&sched->ready) == 0) {
+            break;
+        }
+    }
+    return 0;
+}
+
+int
+pyaio_sched_run(PyaioScheduler *sched)
+{
+    /* The first turn of a run always polls. */
+    sched->quiet_turns = QUIET_TURNS;
+    do {
+        if (sched_gather(sched) < 0) {
+            return -1;
+        }
+        if (sched->timers.length > 0 && sched_fire_timers(sched) < 0) {
+            return -1;
+        }
+        if (sched_run_ready(sched) < 0) {
+            return -1;
+        }
+    } while (!sched->stopping);
+    return 0;
+}
+
+int
+pyaio_schedule_slowly(PyaioState *state, PyObject *loop,
+                      const PyaioReadyKind *kind, PyObject *a, PyObject *b,
+                      int done)
+{
+    PyObject *call = pyaio_ready_call_new(state, kind, a, done ? NULL : b);
+    PyObject *call_soon = PyObject_GetAttr(loop, state->str_call_soon);
+    PyObject *result = NULL;
+    if (call != NULL && call_soon != NULL) {
+        PyObject *args[] = {call, b, NULL};
+        Py_ssize_t count = done ? 2 : 1;
+        PyObject *context = kind->context ? kind->context(a) : NULL;
+        PyObject *names = NULL;
+        if (context != NULL) {
+            names = PyTuple_Pack(1, state->str_context);
+            args[count] = context;
+        }
+        if (context == NULL || names != NULL) {
+            result = PyObject_Vectorcall(call_soon, args, (size_t)count,
+                                         names);
+        }
+        Py_XDECREF(names);
+    }
+    Py_XDECREF(call);
+    Py_XDECREF(call_soon);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}

@@ -1,0 +1,162 @@
+/* The scheduler: ready queue, timers, descriptor watches and the poll, as one
+ * plain struct. Its Python face, the event loop, embeds it.
+ *
+ * Invariants
+ * - Only what was ready when an iteration began runs in it, in FIFO order.
+ * - `polling` is set exactly while the thread that runs the loop may be blocked
+ *   without the GIL; everything else here is guarded by the GIL.
+ * - Each descriptor in `watches` with a reader or a writer is registered with
+ *   the poller for just these events. */
+#ifndef PYAIO_SCHED_SCHED_H
+#define PYAIO_SCHED_SCHED_H
+
+#include "base/state.h"
+#include "ds/heap.h"
+#include "ds/ring.h"
+#include "poll/clock.h"
+#include "poll/poller.h"
+#include "sched/ready.h"
+
+/* Loop methods that native code replaces by shortcuts, as long as nobody
+ * overrode them in a subclass, on the instance or on the class itself. */
+enum {
+    PYAIO_LOOP_CALL_SOON = 1u << 0,
+    PYAIO_LOOP_CALL_AT = 1u << 1,
+    PYAIO_LOOP_CALL_LATER = 1u << 2,
+    PYAIO_LOOP_TIME = 1u << 3,
+    PYAIO_LOOP_CREATE_FUTURE = 1u << 4,
+    PYAIO_LOOP_CREATE_TASK = 1u << 5,
+    PYAIO_LOOP_GET_DEBUG = 1u << 6,
+    PYAIO_LOOP_TIMER_CANCELLED = 1u << 7,
+    PYAIO_LOOP_IS_RUNNING = 1u << 8,
+};
+
+typedef struct {
+    PyObject *reader; /* owned: Handle, or NULL */
+    PyObject *writer; /* owned: Handle, or NULL */
+    PyObject *file;   /* owned: the object that was given for the descriptor,
+                         NULL where that was a number */
+} PyaioWatch;
+
+typedef struct PyaioScheduler {
+    PyaioRing ready;     /* of owned object references */
+    PyaioHeap timers;    /* each node's owner is an owned reference */
+    PyaioPoller *poller; /* NULL before initialisation and once closed */
+    PyaioWatch *watches; /* indexed by descriptor */
+    int watch_capacity;
+    int watch_count; /* descriptors with a reader or a writer */
+    int wakeup_fd;   /* watched by the poller, not in `watches` */
+    int polling;
+    int stopping;
+    int debug;
+    unsigned quiet_turns; /* turns since the poll was last made */
+    unsigned long fork_generation; /* of the process that made the poller */
+    unsigned long thread_id; /* of the running thread, 0 while stopped */
+
+    PyaioState *state;
+    PyObject *loop;           /* borrowed: the object this is embedded in */
+    PyObject *task_factory;   /* owned, or NULL */
+    PyObject *current_handle; /* borrowed: debug mode, what is running */
+
+    unsigned overridden;          /* mask of PYAIO_LOOP_*, valid for type_tag */
+    unsigned instance_overridden; /* those of them set on the instance */
+    unsigned type_tag;            /* version of the loop's type */
+
+    int shares_current_task; /* the two fields below are in use: nobody gave
+                                the loop a hash of its own */
+    PyObject *current_task; /* borrowed: our task that is running, where the
+                               interpreter has no field for it */
+    PyObject *written_task; /* borrowed: what we wrote for this loop into
+                               asyncio's dictionary of current tasks */
+} PyaioScheduler;
+
+/* How every event loop object of ours begins. */
+typedef struct {
+    PyObject_HEAD
+    PyaioScheduler sched;
+} PyaioLoopHead;
+
+/* Opens the poller. Returns 0, or -1 with an exception. */
+int pyaio_sched_open(PyaioScheduler *sched, PyaioState *state, PyObject *loop);
+/* Drops everything queued and closes the poller. Safe to repeat. */
+void pyaio_sched_close(PyaioScheduler *sched);
+int pyaio_sched_traverse(PyaioScheduler *sched, visitproc visit, void *arg);
+
+/* Runs until `stopping`. Returns 0, or -1 with the exception that broke out. */
+int pyaio_sched_run(PyaioScheduler *sched);
+
+/* Lets a blocked poll return. Needs the GIL. */
+void pyaio_sched_wake(PyaioScheduler *sched);
+
+/* The loop's time in seconds, through an overridden time(). */
+int pyaio_sched_time(PyaioScheduler *sched, double *now);
+
+/* Puts a timer whose node is filled in into the heap, taking a reference to
+ * its owner. */
+int pyaio_sched_add_timer(PyaioScheduler *sched, double when,
+                          PyaioTimerNode *node);
+/* Takes it out if it is in, releasing that reference. */
+void pyaio_sched_remove_timer(PyaioScheduler *sched, PyaioTimerNode *node);
+
+/* Schedules a native entry on any loop: directly where it is one of ours,
+ * through call_soon() otherwise. `done` says that `b` is a future that has
+ * finished, which call_soon() then gets as the callback's argument. */
+int pyaio_schedule_slowly(PyaioState *state, PyObject *loop,
+                          const PyaioReadyKind *kind, PyObject *a, PyObject *b,
+                          int done);
+
+/* Computes `overridden` anew. Never fails. */
+void pyaio_sched_check_overrides(PyaioScheduler *sched);
+/* Tells the scheduler that attribute `name` of its loop was set or deleted. */
+void pyaio_sched_attribute_set(PyaioScheduler *sched, PyObject *name,
+                               int present);
+
+static inline PyaioScheduler *
+pyaio_scheduler_of(const PyaioState *state, PyObject *loop)
+{
+    if ((PyObject *)Py_TYPE(loop) == state->EventLoop ||
+        (state->EventLoopBase_type != NULL &&
+         PyType_IsSubtype(Py_TYPE(loop), state->EventLoopBase_type))) {
+        return &((PyaioLoopHead *)loop)->sched;
+    }
+    return NULL;
+}
+
+/* Whether none of the methods in `mask` is overridden. */
+static inline int
+pyaio_sched_is_native(PyaioScheduler *sched, unsigned mask)
+{
+    unsigned tag = Py_TYPE(sched->loop)->tp_version_tag;
+    if (tag != sched->type_tag || tag == 0) {
+        pyaio_sched_check_overrides(sched);
+    }
+    return !(sched->overridden & mask);
+}
+
+/* Queues an entry, taking new references. Returns 0, or -1 with MemoryError. */
+static inline int
+pyaio_sched_push(PyaioScheduler *sched, const PyaioReadyKind *kind,
+                 PyObject *a, PyObject *b)
+{
+    if (pyaio_ring_push(&sched->ready, kind, a, b) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    Py_INCREF(a);
+    Py_XINCREF(b);
+    return 0;
+}
+
+static inline int
+pyaio_schedule(PyaioState *state, PyObject *loop, const PyaioReadyKind *kind,
+               PyObject *a, PyObject *b, int done)
+{
+    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
+    if (sched != NULL && !sched->debug && sched->poller != NULL &&
+        pyaio_sched_is_native(sched, PYAIO_LOOP_CALL_SOON)) {
+        return pyaio_sched_push(sched, kind, a, b);
+    }
+    return pyaio_schedule_slowly(state, loop, kind, a, b, done);
+}
+
+#endif

@@ -1,0 +1,171 @@
+/* Future: a result that will be there, and who waits for it.
+ *
+ * Both Future and Task carry one PyaioFuture, behind the fields of the stock
+ * type that each extends; C code passes that struct around, whichever object
+ * it is in. A future whose `loop` is NULL was never initialised. */
+#ifndef PYAIO_TASK_FUTURE_H
+#define PYAIO_TASK_FUTURE_H
+
+#include "base/layout.h"
+#include "sched/sched.h"
+
+enum { /* the values that stock asyncio keeps in the same field */
+    PYAIO_FUTURE_PENDING = 0,
+    PYAIO_FUTURE_CANCELLED = 1,
+    PYAIO_FUTURE_FINISHED = 2,
+};
+
+typedef struct {
+    PyObject *loop; /* owned */
+    /* What runs when it is done, where base.callback0 is a native waiter
+     * rather than a Python callable; NULL for the latter. */
+    const PyaioReadyKind *callback0_kind;
+    uint8_t is_task;      /* which object this is embedded in */
+    uint8_t blocking;     /* _asyncio_future_blocking */
+    uint8_t log_tb;       /* an exception nobody has retrieved */
+    uint8_t must_cancel;  /* of a task: throw CancelledError at its next step */
+    uint8_t log_destroy;  /* of a task: tell when destroyed while pending */
+    uint8_t own_cancel;   /* somebody set `cancel` on the instance */
+    uint32_t cancel_requests; /* of a task: cancel() less uncancel() */
+} PyaioFuture;
+
+typedef struct {
+    PyaioFutureBase base;
+    PyaioFuture future;
+} PyaioFutureObject;
+
+typedef struct {
+    PyaioTaskBase base;
+    PyaioFuture future;
+    PyaioLink link; /* in state->tasks while unfinished (before 3.14) */
+} PyaioTask;
+
+static inline PyObject *
+pyaio_future_object(PyaioFuture *future)
+{
+    size_t offset = future->is_task ? offsetof(PyaioTask, future)
+                                    : offsetof(PyaioFutureObject, future);
+    return (PyObject *)(void *)((char *)future - offset);
+}
+
+static inline PyaioFutureBase *
+pyaio_future_base(PyaioFuture *future)
+{
+    return (PyaioFutureBase *)pyaio_future_object(future);
+}
+
+static inline PyaioTask *
+pyaio_future_task(PyaioFuture *future)
+{
+    return (PyaioTask *)pyaio_future_object(future);
+}
+
+/* The PyaioFuture inside any object of a type derived from our Future or
+ * Task, or NULL. */
+static inline PyaioFuture *
+pyaio_as_future(const PyaioState *state, PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    if (type == state->Task_type ||
+        (type != state->Future_type &&
+         PyType_IsSubtype(type, state->Task_type))) {
+        return &((PyaioTask *)op)->future;
+    }
+    if (type == state->Future_type ||
+        PyType_IsSubtype(type, state->Future_type)) {
+        return &((PyaioFutureObject *)op)->future;
+    }
+    return NULL;
+}
+
+/* Like pyaio_as_future(), but NULL also for Python subclasses, which may
+ * override anything. Subtypes of our own count as ours. */
+static inline PyaioFuture *
+pyaio_as_native_future(const PyaioState *state, PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    if (type == state->Task_type) {
+        return &((PyaioTask *)op)->future;
+    }
+    if (type == state->Future_type || type == state->GatheringFuture_type) {
+        return &((PyaioFutureObject *)op)->future;
+    }
+    return NULL;
+}
+
+static inline int
+pyaio_future_state(PyaioFuture *future)
+{
+    return pyaio_future_base(future)->state;
+}
+
+static inline int
+pyaio_future_done(PyaioFuture *future)
+{
+    return pyaio_future_base(future)->state != PYAIO_FUTURE_PENDING;
+}
+
+/* A new pending Future of `loop`. */
+PyObject *pyaio_future_new(PyaioState *state, PyObject *loop);
+/* loop.create_future(), with the shortcut where nobody overrode it. */
+PyObject *pyaio_loop_create_future(PyaioState *state, PyObject *loop);
+/* Prepares a future whose memory is zero. `loop` NULL: the current loop. */
+int pyaio_future_setup(PyaioState *state, PyaioFuture *future, PyObject *loop);
+
+/* These expect a pending future. They return 0, or -1 where its callbacks
+ * could not be scheduled; it has changed its state all the same. */
+int pyaio_future_set_result(PyaioState *state, PyaioFuture *future,
+                            PyObject *result);
+int pyaio_future_set_exception(PyaioState *state, PyaioFuture *future,
+                               PyObject *exception);
+/* Marks it cancelled; `message` may be NULL or None. */
+int pyaio_future_set_cancelled(PyaioState *state, PyaioFuture *future,
+                               PyObject *message);
+
+/* Future.cancel() of a future that is not a task: 1, 0 where it is done
+ * already, or -1. */
+int pyaio_future_cancel(PyaioState *state, PyaioFuture *future,
+                        PyObject *message);
+
+/* The CancelledError that a cancelled future raises: a new reference. */
+PyObject *pyaio_future_cancelled_error(PyaioState *state, PyaioFuture *future);
+/* Result of a done future, marking its exception retrieved. Returns a new
+ * reference, or NULL with *exception set to the exception, a new reference (or
+ * with *exception NULL and an error raised, on failure). */
+PyObject *pyaio_future_get_result(PyaioState *state, PyaioFuture *future,
+                                  PyObject **exception);
+
+/* Registers a native waiter: when the future is done, the entry (kind, target,
+ * future) is scheduled; at once where it is done already. */
+int pyaio_future_add_waiter(PyaioState *state, PyaioFuture *future,
+                            const PyaioReadyKind *kind, PyObject *target);
+/* Registers a Python callable; `context` NULL or None: a copy of the current. */
+int pyaio_future_add_callback(PyaioState *state, PyaioFuture *future,
+                              PyObject *callback, PyObject *context);
+
+/* Generic access for any future-like object: ours directly, others through
+ * their methods. */
+int pyaio_any_future_done(PyaioState *state, PyObject *op); /* -1: error */
+int pyaio_any_future_cancelled(PyaioState *state, PyObject *op);
+/* op.cancel(msg=message). Returns its truth, or -1. `message` NULL: none. */
+int pyaio_any_future_cancel(PyaioState *state, PyObject *op,
+                            PyObject *message);
+/* Adds a native waiter to any future: directly, or as a Python callback. */
+int pyaio_any_future_add_waiter(PyaioState *state, PyObject *op,
+                                const PyaioReadyKind *kind, PyObject *target);
+/* asyncio.isfuture(op). */
+int pyaio_is_future(PyaioState *state, PyObject *op);
+/* The loop of any future: a new reference. */
+PyObject *pyaio_any_future_loop(PyaioState *state, PyObject *op);
+
+int pyaio_future_init(PyObject *module);
+int pyaio_future_iter_init(PyObject *module);
+/* Prepares the types that extend Future in C: traverse, clear, dealloc. */
+int pyaio_future_tp_traverse(PyObject *op, visitproc visit, void *arg);
+int pyaio_future_tp_clear(PyObject *op);
+void pyaio_future_tp_finalize(PyObject *op);
+
+/* A new iterator over `op`, any Future or Task of ours. */
+PyObject *pyaio_future_iter_new(PyObject *op);
+
+#endif

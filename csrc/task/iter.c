@@ -1,0 +1,205 @@
+/* What `await future` drives: yields the future once, then has its result. */
+#include "task/future.h"
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *future; /* owned, NULL once exhausted */
+} FutureIter;
+
+PyObject *
+pyaio_future_iter_new(PyObject *op)
+{
+    PyaioState *state = pyaio_state_of(op);
+    PyObject *iter =
+        pyaio_pool_take(&state->future_iter_pool, state->FutureIter_type,
+                        sizeof(FutureIter));
+    if (iter != NULL) {
+        ((FutureIter *)iter)->future = Py_NewRef(op);
+    }
+    return iter;
+}
+
+static PySendResult
+FutureIter_send_value(PyObject *op, PyObject *Py_UNUSED(value),
+                      PyObject **result)
+{
+    FutureIter *self = (FutureIter *)op;
+    *result = NULL;
+    if (self->future == NULL) {
+        *result = Py_NewRef(Py_None);
+        return PYGEN_RETURN;
+    }
+    PyaioState *state = pyaio_state_of(op);
+    PyaioFuture *future = pyaio_as_future(state, self->future);
+    if (!pyaio_future_done(future)) {
+        if (!future->blocking) {
+            future->blocking = 1;
+            *result = Py_NewRef(self->future);
+            return PYGEN_NEXT;
+        }
+        PyErr_SetString(PyExc_RuntimeError, "await wasn't used with future");
+        return PYGEN_ERROR;
+    }
+    PyObject *finished = self->future;
+    self->future = NULL;
+    PyObject *exception;
+    *result = pyaio_future_get_result(state, future, &exception);
+    if (exception != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+        Py_DECREF(exception);
+    }
+    Py_DECREF(finished);
+    return *result ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
+/* Raises StopIteration(value), also where the value is a tuple or itself an
+ * exception, which PyErr_SetObject() would unpack. */
+static void
+set_stop_iteration(PyObject *value)
+{
+    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
+    if (stop != NULL) {
+        PyErr_SetObject(PyExc_StopIteration, stop);
+        Py_DECREF(stop);
+    }
+}
+
+static PyObject *
+FutureIter_iternext(PyObject *op)
+{
+    PyObject *result;
+    switch (FutureIter_send_value(op, Py_None, &result)) {
+    case PYGEN_NEXT:
+        return result;
+    case PYGEN_RETURN:
+        if (result != Py_None) {
+            set_stop_iteration(result);
+        }
+        Py_DECREF(result);
+        return NULL;
+    default:
+        return NULL;
+    }
+}
+
+static PyObject *
+FutureIter_send(PyObject *op, PyObject *Py_UNUSED(value))
+{
+    PyObject *result = FutureIter_iternext(op);
+    if (result == NULL && !PyErr_Occurred()) {
+        PyErr_SetNone(PyExc_StopIteration);
+    }
+    return result;
+}
+
+static PyObject *
+FutureIter_throw(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    FutureIter *self = (FutureIter *)op;
+    if (nargs < 1 || nargs > 3) {
+        PyErr_Format(PyExc_TypeError,
+                     "throw expected 1 to 3 arguments, got %zd", nargs);
+        return NULL;
+    }
+    if (pyaio_throw_deprecated(nargs) < 0) {
+        return NULL;
+    }
+    PyObject *type = args[0], *value = nargs > 1 ? args[1] : Py_None;
+    PyObject *traceback = nargs > 2 ? args[2] : Py_None;
+    if (traceback != Py_None && !PyTraceBack_Check(traceback)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "throw() third argument must be a traceback");
+        return NULL;
+    }
+    if (PyExceptionClass_Check(type)) {
+        PyErr_SetObject(type, value == Py_None ? NULL : value);
+    }
+    else if (PyExceptionInstance_Check(type)) {
+        if (value != Py_None) {
+            PyErr_SetString(
+                PyExc_TypeError,
+                "instance exception may not have a separate value");
+            return NULL;
+        }
+        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
+    }
+    else {
+        PyErr_SetString(PyExc_TypeError,
+                        "exceptions must be classes deriving BaseException or "
+                        "instances of such a class");
+        return NULL;
+    }
+    if (traceback != Py_None) {
+        PyObject *exc = PyErr_GetRaisedException();
+        PyException_SetTraceback(exc, traceback);
+        PyErr_SetRaisedException(exc);
+    }
+    Py_CLEAR(self->future);
+    return NULL;
+}
+
+static PyObject *
+FutureIter_close(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    Py_CLEAR(((FutureIter *)op)->future);
+    Py_RETURN_NONE;
+}
+
+static int
+FutureIter_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(((FutureIter *)op)->future);
+    return 0;
+}
+
+static int
+FutureIter_clear(PyObject *op)
+{
+    Py_CLEAR(((FutureIter *)op)->future);
+    return 0;
+}
+
+static void
+FutureIter_dealloc(PyObject *op)
+{
+    PyObject_GC_UnTrack(op);
+    PyaioState *state = pyaio_state_of(op);
+    Py_CLEAR(((FutureIter *)op)->future);
+    pyaio_pool_give(&state->future_iter_pool, op);
+}
+
+static PyMethodDef future_iter_methods[] = {
+    {"send", FutureIter_send, METH_O, NULL},
+    {"throw", (PyCFunction)(void (*)(void))FutureIter_throw, METH_FASTCALL,
+     NULL},
+    {"close", FutureIter_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot future_iter_slots[] = {
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, FutureIter_iternext},
+    {Py_am_send, FutureIter_send_value},
+    {Py_tp_traverse, FutureIter_traverse},
+    {Py_tp_clear, FutureIter_clear},
+    {Py_tp_dealloc, FutureIter_dealloc},
+    {Py_tp_methods, future_iter_methods},
+    {0, NULL},
+};
+
+static PyType_Spec future_iter_spec = {
+    .name = "pyaio._core.FutureIter",
+    .basicsize = sizeof(FutureIter),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = future_iter_slots,
+};
+
+int
+pyaio_future_iter_init(PyObject *module)
+{
+    return pyaio_add_type(module,
+                          &pyaio_module_state(module)->FutureIter_type,
+                          &future_iter_spec, NULL);
+}

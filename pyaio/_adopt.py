@@ -1,0 +1,43 @@
+"""Joins the native core and asyncio's own bookkeeping; imported once, for its effects."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from . import _core, _stock
+from ._loop import EventLoop
+from ._taskgroup import TaskGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class TaskRegistry(weakref.WeakSet[Any]):
+    """asyncio's set of scheduled tasks, with the native ones, which the core links itself."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.chain(_core._native_tasks(), super().__iter__())
+
+    def __len__(self) -> int:
+        return len(_core._native_tasks()) + super().__len__()
+
+    def __contains__(self, item: object) -> bool:
+        return super().__contains__(item) or any(t is item for t in _core._native_tasks())
+
+
+def _join_registry() -> None:
+    # 3.14 and later link tasks of ours like their own; the set holds what is not theirs.
+    if hasattr(_stock.events, "_ThreadSafeHandle"):
+        return
+    registry = getattr(_stock.tasks, "_scheduled_tasks", None)
+    if registry is None:
+        registry = _stock.tasks._all_tasks
+    registry.__class__ = TaskRegistry
+
+
+_core._adopt(event_loop=EventLoop, task_group=TaskGroup)
+_join_registry()
+os.register_at_fork(after_in_child=_core._after_fork)
