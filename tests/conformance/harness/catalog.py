@@ -41,10 +41,16 @@ class Unit:
     def __str__(self) -> str:
         return f"{self.module}[{self.mode}]"
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the module is one of ours, about the harness, and so none for stock."""
+        return (PROBES / f"{self.module}.py").exists()
+
     def target(self) -> list[str]:
         """The pytest arguments that select this module."""
-        own = PROBES / f"{self.module}.py"
-        return [str(own)] if own.exists() else ["--pyargs", f"{SUITE}.{self.module}"]
+        if self.is_ours:
+            return [str(PROBES / f"{self.module}.py")]
+        return ["--pyargs", f"{SUITE}.{self.module}"]
 
 
 def probe(mode: str) -> Unit:

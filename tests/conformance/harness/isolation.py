@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,10 @@ SECONDS_OF_GRACE = 15
 """How long the worker has to end itself after a test's time is over."""
 SECONDS_OF_DOUBT = 1
 """How much later than the worker we may have seen a test begin."""
-LOG_TAIL = 6000
+LOG_SIZE = 60_000
+"""How many bytes of a worker's last output are kept."""
+FRAME = re.compile(r'\s+File "')
+OUR_FRAME = re.compile(r'\s+File "[^"]*/(_pytest|pluggy|unittest|conformance/harness)/')
 REMOVED_VARIABLES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONASYNCIODEBUG", "PYTHONPATH")
 
 STOPPED = threading.Event()
@@ -203,6 +207,7 @@ class Worker:
             self.running, self.log_mark = event["test"], event["log"]
         elif kind == "end":
             self.last, self.running = event["test"], ""
+            event["detail"] = without_our_frames(event["detail"])
             self._record(Outcome(result=event.pop("outcome"), **event))
         elif kind == "collected":
             self.wanted = event["tests"]
@@ -231,7 +236,7 @@ class Worker:
             "import" if self.wanted is None else "exit" if self.complete else "between tests"
         )
         after = "" if self.running or not self.last else f" (after {self.last})"
-        detail = f"{what}{after}\n{self._log_tail()}"
+        detail = f"{what}{after}\n{self._log_end()}"
         self._record(Outcome(place, result, detail, time.monotonic() - self.since))
 
     def _record(self, outcome: Outcome) -> None:
@@ -240,9 +245,20 @@ class Worker:
     def _place(self, name: str) -> str:
         return f"{self.batch.unit.module}::[{name}]"
 
-    def _log_tail(self) -> str:
+    def _log_end(self) -> str:
         data = self.log.read_bytes()[self.log_mark :]
-        return data[-LOG_TAIL:].decode(errors="replace").strip()
+        return without_our_frames(data[-LOG_SIZE:].decode(errors="replace").strip())
+
+
+def without_our_frames(text: str) -> str:
+    """Tracebacks without the frames of pytest, unittest and this harness."""
+    kept, dropping = [], False
+    for line in text.splitlines():
+        if FRAME.match(line) or not line.startswith("    "):
+            dropping = OUR_FRAME.match(line) is not None
+        if not dropping:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def _describe(status: int) -> str:

@@ -94,7 +94,7 @@ def run_unit(
         for outcome in batch.outcomes.values()
         if outcome.result in (FAILED, SKIPPED) and outcome.test not in {*reasons, *flaky}
     ]
-    stock = _on_stock(batch, doubtful) if unit.mode != STOCK else {}
+    stock = {} if unit.mode == STOCK or unit.is_ours else _on_stock(batch, doubtful)
     report = Report(unit, places=batch.places)
     for test, outcome in batch.outcomes.items():
         if test in flaky:

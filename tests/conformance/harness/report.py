@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from harness.catalog import LOOP, TYPES
-from harness.isolation import Outcome
+from harness.isolation import CRASHED, HUNG, Outcome
 from harness.judge import FLAKY, NOT_APPLICABLE, VERDICTS, Report
 
 TAIL_LINES = 14
@@ -51,12 +51,15 @@ def table(reports: Sequence[Report]) -> str:
 
 
 def describe(outcome: Outcome, lines: int = TAIL_LINES) -> str:
-    """A test's verdict with the last lines of its detail.
+    """A test's verdict with the part of its detail that says most.
 
     Args:
-        lines: how many lines of the detail to show; 0 shows all.
+        lines: how many lines to show: the last of a traceback, the first of a stack dump, which
+            begins with the innermost frame; 0 shows all.
     """
-    shown = outcome.detail.rstrip().splitlines()[-lines:]
+    shown = outcome.detail.rstrip().splitlines()
+    if lines:
+        shown = shown[:lines] if outcome.result in (CRASHED, HUNG) else shown[-lines:]
     return "\n".join([f"{outcome.result.upper()} {outcome.test}", *(f"    {s}" for s in shown)])
 
 

@@ -141,7 +141,11 @@ def main(path: str) -> int:
         raise SystemExit(f"{request['impl']} comes from the checkout ({origin}): install it first")
     recorder = Recorder(request, replace(request["mode"], impl))
     keyword = ["-k", request["keyword"]] if request["keyword"] else []
-    style = ["-v"] if request["events"] is None else ["-q", "--tb=native", "--no-header"]
+    style = (
+        ["-v"]
+        if request["events"] is None
+        else ["-q", "--tb=native", "--no-header", "--no-summary"]
+    )
     return pytest.main([*PYTEST_OPTIONS, *style, *keyword, *request["target"]], plugins=[recorder])
 
 

@@ -1,4 +1,4 @@
-"""Mode loop: every way to a loop gives the implementation's; the types are stock."""
+"""Mode loop: every way to a loop gives the implementation's; the names of the types are stock."""
 
 import _asyncio
 import asyncio
@@ -20,17 +20,17 @@ WAYS: list[Callable[[], asyncio.AbstractEventLoop]] = [
 
 @pytest.mark.parametrize("way", WAYS)
 def probe_way_to_a_loop(way: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """The loop is not stock's own class, but counts as a selector loop, and runs stock tasks."""
+    """The loop is not stock's own class, but counts as a selector loop, and runs."""
     loop = way()
     assert type(loop) is not asyncio.unix_events._UnixSelectorEventLoop
     assert "asyncio" not in type(loop).__module__.split(".")
     assert isinstance(loop, asyncio.SelectorEventLoop)
 
-    async def main() -> None:
-        assert asyncio.get_running_loop() is loop
-        assert type(asyncio.current_task()) is _asyncio.Task
+    async def main() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
 
-    loop.run_until_complete(main())
+    assert loop.run_until_complete(main()) is loop
+    assert loop.run_until_complete(asyncio.Task(main(), loop=loop)) is loop
     loop.close()
 
 
@@ -41,6 +41,12 @@ def probe_run() -> None:
         return asyncio.get_running_loop()
 
     assert type(asyncio.run(main())) is not asyncio.unix_events._UnixSelectorEventLoop
+
+
+def probe_types_are_stock() -> None:
+    """The suite's tasks and futures are stock's, unless it asks the loop for them."""
+    assert asyncio.Task is asyncio.tasks._CTask is _asyncio.Task
+    assert asyncio.Future is asyncio.futures._CFuture is _asyncio.Future
 
 
 def probe_subclass_is_stock() -> None:
