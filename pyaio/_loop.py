@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import selectors
-import time
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
@@ -66,7 +65,6 @@ class EventLoop(_core.EventLoop, _stock.SelectorEventLoop):
     _ssock: socket | None = None
     _csock: socket | None = None
     _internal_fds = 1  # the poller's wake-up descriptor
-    _clock_resolution = time.get_clock_info("monotonic").resolution
     _timer_cancelled_count = 0
     _coroutine_origin_tracking_enabled = False
     _coroutine_origin_tracking_saved_depth: int | None = None
