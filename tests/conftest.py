@@ -6,6 +6,8 @@ import faulthandler
 import gc
 import importlib.util
 import os
+import subprocess
+import sys
 import types
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -74,6 +76,18 @@ def impl(request: pytest.FixtureRequest) -> Iterator[types.ModuleType]:
         yield asyncio
     finally:
         pyaio.uninstall()
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """A function that runs an interpreter outside the checkout, with warnings as errors."""
+
+    def python(*arguments: Any, **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "error", *map(str, arguments)]
+        options = {"cwd": tmp_path, "timeout": SECONDS_TO_HANG, **options}
+        return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+    return python
 
 
 @pytest.fixture
