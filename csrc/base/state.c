@@ -4,8 +4,19 @@
 PyaioState *
 pyaio_state_search(PyTypeObject *type)
 {
-    PyObject *module = PyType_GetModuleByDef(type, &pyaio_module);
-    return module ? pyaio_module_state(module) : NULL;
+    /* Along tp_base, not the method resolution order: a collector may have
+     * cleared that before the last instance dies. */
+    for (; type != NULL; type = type->tp_base) {
+        if (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
+            return NULL;
+        }
+        PyObject *module = ((PyHeapTypeObject *)type)->ht_module;
+        if (module != NULL && PyModule_Check(module) &&
+            PyModule_GetDef(module) == &pyaio_module) {
+            return pyaio_module_state(module);
+        }
+    }
+    return NULL;
 }
 
 int
@@ -26,7 +37,7 @@ pyaio_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec,
 typedef struct {
     size_t offset;
     const char *module;
-    const char *attribute; /* dots lead further inside */
+    const char *attribute; /* dots lead further inside; empty: the module */
     int optional;
 } StockEntry;
 
@@ -67,7 +78,7 @@ static const StockEntry stock_entries[] = {
     STOCK(InvalidStateError, "asyncio.exceptions", "InvalidStateError"),
     STOCK(get_event_loop, "asyncio.events", "get_event_loop"),
     STOCK(get_running_loop, "asyncio.events", "_get_running_loop"),
-    STOCK(set_running_loop, "asyncio.events", "_set_running_loop"),
+    STOCK(events, "asyncio.events", ""),
     STOCK(get_asyncgen_hooks, "sys", "get_asyncgen_hooks"),
     STOCK(set_asyncgen_hooks, "sys", "set_asyncgen_hooks"),
     STOCK_OPTIONAL(current_tasks, "_asyncio", "_current_tasks"),
@@ -98,7 +109,7 @@ static const StockEntry stock_entries[] = {
     STOCK(FunctionType, "types", "FunctionType"),
     STOCK(CoroutineType, "types", "CoroutineType"),
     STOCK(warn, "warnings", "warn"),
-    STOCK(logger_warning, "asyncio.log", "logger.warning"),
+    STOCK(base_events, "asyncio.base_events", ""),
     STOCK(format_handle, "asyncio.base_events", "_format_handle"),
 };
 

@@ -49,7 +49,7 @@
     X(InvalidStateError)        \
     X(get_event_loop)           \
     X(get_running_loop)         \
-    X(set_running_loop)         \
+    X(events)                   \
     X(get_asyncgen_hooks)       \
     X(set_asyncgen_hooks)       \
     X(current_tasks)            \
@@ -77,7 +77,7 @@
     X(FunctionType)             \
     X(CoroutineType)            \
     X(warn)                     \
-    X(logger_warning)           \
+    X(base_events)              \
     X(format_handle)            \
     X(EventLoop)                \
     X(TaskGroup)
@@ -96,6 +96,7 @@
     X(_run)                          \
     X(_run_forever_cleanup)          \
     X(_run_forever_setup)            \
+    X(_set_running_loop)             \
     X(_set_coroutine_origin_tracking) \
     X(_source_traceback)             \
     X(_tasks)                        \
@@ -182,7 +183,9 @@ pyaio_module_state(PyObject *module)
     return (PyaioState *)PyModule_GetState(module);
 }
 
-/* The state behind one of our types or a class derived from one. */
+/* The state behind one of our types or a class derived from one. NULL only
+ * while the interpreter tears the module down, which finalizers and
+ * deallocators live to see. */
 static inline PyaioState *
 pyaio_state_of_type(PyTypeObject *type)
 {

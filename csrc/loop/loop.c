@@ -156,6 +156,25 @@ Loop_set_thread_id(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
     return 0;
 }
 
+static PyObject *
+Loop_get_clock_resolution(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyFloat_FromDouble(
+        ((PyaioLoop *)op)->head.sched.clock_resolution);
+}
+
+static int
+Loop_set_clock_resolution(PyObject *op, PyObject *value,
+                          void *Py_UNUSED(closure))
+{
+    double seconds = value ? PyFloat_AsDouble(value) : 1e-9;
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return -1;
+    }
+    ((PyaioLoop *)op)->head.sched.clock_resolution = seconds;
+    return 0;
+}
+
 /* What is ready, as a list of callables and handles in order. */
 static PyObject *
 Loop_get_ready(PyObject *op, void *Py_UNUSED(closure))
@@ -214,6 +233,8 @@ static PyGetSetDef loop_getset[] = {
     FLAG("_debug", head.sched.debug, loop_set_flag),
     FLAG("_stopping", head.sched.stopping, loop_set_flag),
     {"_thread_id", Loop_get_thread_id, Loop_set_thread_id, NULL, NULL},
+    {"_clock_resolution", Loop_get_clock_resolution,
+     Loop_set_clock_resolution, NULL, NULL},
     {"_ready", Loop_get_ready, NULL, NULL, NULL},
     {"_scheduled", Loop_get_scheduled, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},

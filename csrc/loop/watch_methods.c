@@ -3,16 +3,42 @@
 #include "sched/handle.h"
 #include "sched/watch.h"
 
-/* The descriptor of an int or of an object with fileno(); -1 on error. */
-static int
-descriptor_of(PyObject *op)
+/* int(op.fileno()), or op itself where it is a number: a new reference. */
+static PyObject *
+descriptor_number(PyObject *op)
 {
-    int fd = PyObject_AsFileDescriptor(op);
-    if (fd < 0 && PyErr_ExceptionMatches(PyExc_TypeError)) {
+    if (PyLong_Check(op)) {
+        return Py_NewRef(op);
+    }
+    PyObject *number = PyObject_CallMethod(op, "fileno", NULL);
+    if (number != NULL) {
+        Py_SETREF(number, PyNumber_Long(number));
+    }
+    if (number == NULL && (PyErr_ExceptionMatches(PyExc_AttributeError) ||
+                           PyErr_ExceptionMatches(PyExc_TypeError) ||
+                           PyErr_ExceptionMatches(PyExc_ValueError))) {
         PyErr_Clear();
         PyErr_Format(PyExc_ValueError, "Invalid file object: %R", op);
     }
-    return fd;
+    return number;
+}
+
+/* The descriptor of a number or of an object with fileno(); -1 on error. */
+static int
+descriptor_of(PyObject *op)
+{
+    PyObject *number = descriptor_number(op);
+    if (number == NULL) {
+        return -1;
+    }
+    int overflow;
+    long fd = PyLong_AsLongAndOverflow(number, &overflow);
+    if (overflow || fd < 0 || fd > INT_MAX) {
+        PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %S", number);
+        fd = -1;
+    }
+    Py_DECREF(number);
+    return (int)fd;
 }
 
 static PyObject *

@@ -395,11 +395,13 @@ pyaio_handle_init_from_python(PyObject *op, PyObject *callback,
     Py_CLEAR(self->context);
     Py_CLEAR(self->loop);
     Py_CLEAR(self->source_traceback);
-    int err = pyaio_handle_fill(state, self, callback,
-                                &PyTuple_GET_ITEM(tuple, 0),
-                                PyTuple_GET_SIZE(tuple), loop, context);
-    Py_DECREF(tuple);
-    return err;
+    if (pyaio_handle_fill(state, self, callback, NULL, 0, loop, context) < 0) {
+        Py_DECREF(tuple);
+        return -1;
+    }
+    self->arg0 = tuple;
+    self->arg2 = Py_NewRef(Py_None);
+    return 0;
 }
 
 int
@@ -436,7 +438,7 @@ Handle_dealloc(PyObject *op)
     PyObject_ClearWeakRefs(op);
     PyaioState *state = pyaio_state_of_type(type);
     (void)pyaio_handle_clear(op);
-    if (type == state->Handle_type) {
+    if (state != NULL && type == state->Handle_type) {
         pyaio_pool_give(&state->handle_pool, op);
         return;
     }

@@ -109,12 +109,16 @@ debug_check_duration(PyaioScheduler *sched, PyObject *handle, double duration)
     if (slow > 0) {
         PyObject *text =
             PyObject_CallOneArg(sched->state->format_handle, handle);
-        PyObject *done = text ? PyObject_CallFunction(
-                                    sched->state->logger_warning, "sOO",
-                                    "Executing %s took %.3f seconds", text,
-                                    taken)
-                              : NULL;
+        PyObject *logger =
+            PyObject_GetAttrString(sched->state->base_events, "logger");
+        PyObject *done =
+            text != NULL && logger != NULL
+                ? PyObject_CallMethod(logger, "warning", "sOO",
+                                      "Executing %s took %.3f seconds", text,
+                                      taken)
+                : NULL;
         Py_XDECREF(text);
+        Py_XDECREF(logger);
         slow = done ? 0 : -1;
         Py_XDECREF(done);
     }

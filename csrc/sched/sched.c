@@ -57,6 +57,7 @@ pyaio_sched_open(PyaioScheduler *sched, PyaioState *state, PyObject *loop)
 {
     sched->state = state;
     sched->loop = loop;
+    sched->clock_resolution = 1e-9;
     return sched_open_poller(sched);
 }
 
@@ -169,8 +170,9 @@ sched_fire_timers(PyaioScheduler *sched)
     if (pyaio_sched_time(sched, &now) < 0) {
         return -1;
     }
-    /* One clock resolution (1 ns) ahead, as stock, and always forward. */
-    double end = fmax(now + 1e-9, nextafter(now, INFINITY));
+    /* As stock, one clock resolution ahead, and always forward. */
+    double end =
+        fmax(now + sched->clock_resolution, nextafter(now, INFINITY));
     while (sched->timers.length > 0 && sched->timers.entries[0].when < end) {
         PyaioTimerNode *node = sched->timers.entries[0].node;
         if (pyaio_ring_push(&sched->ready, node->kind, node->owner, NULL) <

@@ -49,6 +49,7 @@ typedef struct PyaioScheduler {
     int polling;
     int stopping;
     int debug;
+    double clock_resolution; /* seconds; a timer due within it may fire */
     unsigned quiet_turns; /* turns since the poll was last made */
     unsigned long fork_generation; /* of the process that made the poller */
     unsigned long thread_id; /* of the running thread, 0 while stopped */

@@ -87,7 +87,7 @@ TimerHandle_dealloc(PyObject *op)
     PyObject_ClearWeakRefs(op);
     PyaioState *state = pyaio_state_of_type(type);
     (void)TimerHandle_clear(op);
-    if (type == state->TimerHandle_type) {
+    if (state != NULL && type == state->TimerHandle_type) {
         pyaio_pool_give(&state->timer_handle_pool, op);
         return;
     }

@@ -421,7 +421,8 @@ int
 pyaio_future_setattro(PyObject *op, PyObject *name, PyObject *value)
 {
     PyaioState *state = pyaio_state_of(op);
-    if (PyUnicode_Check(name) && state->str_cancel != NULL &&
+    if (PyUnicode_Check(name) && state != NULL &&
+        state->str_cancel != NULL &&
         PyUnicode_Compare(name, state->str_cancel) == 0) {
         pyaio_as_future(state, op)->own_cancel = value != NULL;
     }
@@ -433,7 +434,7 @@ pyaio_future_setattro(PyObject *op, PyObject *name, PyObject *value)
 void
 pyaio_future_finalize_log(PyaioState *state, PyaioFuture *future)
 {
-    if (!future->log_tb || future->loop == NULL ||
+    if (!future->log_tb || future->loop == NULL || state == NULL ||
         state->str_message == NULL) {
         return;
     }

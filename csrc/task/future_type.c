@@ -49,14 +49,14 @@ Future_dealloc(PyObject *op)
     PyaioState *state = pyaio_state_of_type(type);
     /* Of an exact Future we know that there is nothing else to finalise; a
      * finalised object could not be pooled. */
-    if ((type != state->Future_type || self->future.log_tb) &&
+    if ((state == NULL || type != state->Future_type || self->future.log_tb) &&
         PyObject_CallFinalizerFromDealloc(op) < 0) {
         return; /* resurrected */
     }
     PyObject_GC_UnTrack(op);
     PyObject_ClearWeakRefs(op);
     (void)pyaio_future_tp_clear(op);
-    if (type == state->Future_type) {
+    if (state != NULL && type == state->Future_type) {
         pyaio_pool_give(&state->future_pool, op);
         return;
     }
@@ -64,10 +64,25 @@ Future_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+/* The state behind `op`, which may be a stock Future. */
+static PyaioState *
+future_type_state(PyObject *op)
+{
+    PyaioState *state = pyaio_state_of(op);
+    if (state == NULL) {
+        PyErr_Format(PyExc_TypeError, "a pyaio.Future is required, not %.200s",
+                     Py_TYPE(op)->tp_name);
+    }
+    return state;
+}
+
 static PyObject *
 Future_set_result(PyObject *op, PyObject *result)
 {
-    PyaioState *state = pyaio_state_of(op);
+    PyaioState *state = future_type_state(op);
+    if (state == NULL) {
+        return NULL;
+    }
     PyaioFuture *future = pyaio_future_require(state, op);
     if (future == NULL) {
         return NULL;
@@ -111,7 +126,10 @@ future_convert_stop_iteration(PyaioState *state, PyaioFuture *future,
 static PyObject *
 Future_set_exception(PyObject *op, PyObject *exception)
 {
-    PyaioState *state = pyaio_state_of(op);
+    PyaioState *state = future_type_state(op);
+    if (state == NULL) {
+        return NULL;
+    }
     PyaioFuture *future = pyaio_future_require(state, op);
     if (future == NULL) {
         return NULL;
@@ -189,6 +207,17 @@ Future_await(PyObject *op)
 
 static PyMethodDef future_methods[] = {
     PYAIO_FUTURE_METHODS,
+    {"cancel", (PyCFunction)(void (*)(void))Future_cancel,
+     METH_FASTCALL | METH_KEYWORDS,
+     "cancel($self, /, msg=None)\n--\n\n"
+     "Cancel this and schedule its callbacks; False where it is done "
+     "already."},
+    {NULL, NULL, 0, NULL},
+};
+
+/* Those that also take a Task, as Future.set_result(task, value): they are
+ * declared for the stock Future, which both extend. */
+static PyMethodDef future_shared_methods[] = {
     {"set_result", Future_set_result, METH_O,
      "set_result($self, result, /)\n--\n\n"
      "Finish with a result; InvalidStateError where it is done already."},
@@ -196,11 +225,6 @@ static PyMethodDef future_methods[] = {
      "set_exception($self, exception, /)\n--\n\n"
      "Finish with an exception, given as instance or class; "
      "InvalidStateError where it is done already."},
-    {"cancel", (PyCFunction)(void (*)(void))Future_cancel,
-     METH_FASTCALL | METH_KEYWORDS,
-     "cancel($self, /, msg=None)\n--\n\n"
-     "Cancel this and schedule its callbacks; False where it is done "
-     "already."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -246,6 +270,19 @@ pyaio_future_init(PyObject *module)
     if (pyaio_add_type(module, &state->Future_type, &future_spec,
                        (PyTypeObject *)state->stock_Future) < 0) {
         return -1;
+    }
+    for (PyMethodDef *def = future_shared_methods; def->ml_name; def++) {
+        PyObject *method =
+            PyDescr_NewMethod((PyTypeObject *)state->stock_Future, def);
+        if (method == NULL) {
+            return -1;
+        }
+        int err = PyObject_SetAttrString((PyObject *)state->Future_type,
+                                         def->ml_name, method);
+        Py_DECREF(method);
+        if (err < 0) {
+            return -1;
+        }
     }
     return pyaio_meta_adopt(state, state->Future_type);
 }

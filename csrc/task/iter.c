@@ -164,8 +164,14 @@ static void
 FutureIter_dealloc(PyObject *op)
 {
     PyObject_GC_UnTrack(op);
-    PyaioState *state = pyaio_state_of(op);
     Py_CLEAR(((FutureIter *)op)->future);
+    PyaioState *state = pyaio_state_of(op);
+    if (state == NULL) {
+        PyTypeObject *type = Py_TYPE(op);
+        type->tp_free(op);
+        Py_DECREF(type);
+        return;
+    }
     pyaio_pool_give(&state->future_iter_pool, op);
 }
 

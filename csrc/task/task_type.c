@@ -73,7 +73,8 @@ Task_finalize(PyObject *op)
     PyaioState *state = pyaio_state_of(op);
     PyaioTask *task = (PyaioTask *)op;
     if (!pyaio_future_done(&task->future) && task->future.log_destroy &&
-        task->future.loop != NULL && state->str_message != NULL) {
+        task->future.loop != NULL && state != NULL &&
+        state->str_message != NULL) {
         PyObject *raised = PyErr_GetRaisedException();
         PyObject *message = PyUnicode_FromString(
             "Task was destroyed but it is pending!");
@@ -100,7 +101,7 @@ Task_dealloc(PyObject *op)
     PyaioState *state = pyaio_state_of_type(type);
     int pending = !pyaio_future_done(&task->future) &&
                   task->future.loop != NULL && task->future.log_destroy;
-    if ((type != state->Task_type || task->future.log_tb || pending) &&
+    if ((state == NULL || type != state->Task_type || task->future.log_tb || pending) &&
         PyObject_CallFinalizerFromDealloc(op) < 0) {
         return; /* resurrected */
     }
@@ -108,7 +109,7 @@ Task_dealloc(PyObject *op)
     pyaio_task_unregister(task);
     PyObject_ClearWeakRefs(op);
     (void)Task_clear(op);
-    if (type == state->Task_type) {
+    if (state != NULL && type == state->Task_type) {
         pyaio_pool_give(&state->task_pool, op);
         return;
     }
