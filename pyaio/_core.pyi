@@ -1,6 +1,6 @@
 """The C extension.
 
-Its Future, Task, Handle, TimerHandle and TaskGroup are, to isinstance(), to issubclass() and so to
+Its Future, Task, Handle and TimerHandle are, to isinstance(), to issubclass() and so to
 a type checker, the classes of those names in asyncio; and so are the functions.
 """
 
@@ -10,7 +10,6 @@ from asyncio import (
     Future as Future,
     Handle as Handle,
     Task as Task,
-    TaskGroup as TaskGroup,
     TimerHandle as TimerHandle,
     create_task as create_task,
     gather as gather,
@@ -27,6 +26,13 @@ _Coroutine: TypeAlias = Coroutine[Any, Any, _T] | Generator[Any, None, _T]
 _Awaitable: TypeAlias = Awaitable[_T] | Generator[Any, None, _T]
 _Report: TypeAlias = dict[str, Any]
 _ExceptionHandler: TypeAlias = Callable[[AbstractEventLoop, _Report], object]
+
+def _adopt(event_loop: type, task_group: type) -> None: ...
+def _after_fork() -> None: ...
+def _native_tasks() -> list[Task[Any]]: ...
+
+class TaskGroup:
+    """The native half of pyaio.TaskGroup."""
 
 class EventLoop:
     """The scheduling half of an event loop; asyncio's transports stand on it in pyaio.EventLoop.

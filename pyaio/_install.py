@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from . import _core, _policy, _stock
-from ._taskgroup import TaskGroup
 from ._stock import events, futures, taskgroups, tasks
+from ._taskgroup import TaskGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

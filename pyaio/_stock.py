@@ -17,7 +17,7 @@ tasks: Any = asyncio.tasks
 unix_events: Any = asyncio.unix_events
 
 if TYPE_CHECKING:
-    from asyncio import DefaultEventLoopPolicy as DefaultEventLoopPolicy
+    from asyncio import DefaultEventLoopPolicy as DefaultEventLoopPolicy, TaskGroup as TaskGroup
     from socket import socket
 
     class SelectorEventLoop(asyncio.SelectorEventLoop):
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         def _close_self_pipe(self) -> None: ...
 
 else:
+    TaskGroup = taskgroups.TaskGroup
     SelectorEventLoop = unix_events._UnixSelectorEventLoop
     DefaultEventLoopPolicy = getattr(unix_events, "_UnixDefaultEventLoopPolicy", None)
 

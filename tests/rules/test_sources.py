@@ -16,6 +16,7 @@ LAYERS = [
     *("tls", "stream", "process", "loop", "."),
 ]
 MAX_LINES = 700
+MAX_COLUMNS = 79
 
 C_FILES = sorted(path for path in CSRC.rglob("*.[ch]"))
 PYTHON_FILES = sorted((CHECKOUT / "pyaio").glob("*.py*"))
@@ -96,6 +97,12 @@ def test_version_tests_are_in_one_header(path: Path) -> None:
     if path != CSRC / "base" / "compat.h":
         assert not places(path, r"PY_VERSION_HEX|PY_(MAJOR|MINOR)_VERSION|Py_GIL_DISABLED")
         assert not places(path, r"\b_Py[A-Z]\w*|\b_Py_\w+")
+
+
+@c_file
+def test_lines_fit(path: Path) -> None:
+    """No line is wider than PEP 7 allows, comments included, which clang-format leaves alone."""
+    assert not places(path, rf"^.{{{MAX_COLUMNS + 1},}}$")
 
 
 @source_file
