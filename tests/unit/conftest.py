@@ -102,3 +102,41 @@ def nothing_reported(
     if "logged" not in request.fixturenames:
         records = [*caplog.get_records("call"), *caplog.records]
         assert not [r.getMessage() for r in records if r.name == "asyncio" and r.levelno > 30]
+
+
+@pytest.fixture
+def turns() -> Callable[..., None]:
+    """A function that runs some iterations of the loop given to it."""
+
+    def turns(loop: asyncio.AbstractEventLoop, iterations: int = 4) -> None:
+        for _ in range(iterations):
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+
+    return turns
+
+
+@pytest.fixture
+def still_works(impl: types.ModuleType, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """After the test its loop still runs a small program."""
+    yield
+
+    async def child(n: int) -> int:
+        await impl.sleep(0)
+        return n
+
+    async def main() -> list[int]:
+        async with impl.TaskGroup() as group:
+            task = group.create_task(child(3))
+        return [*await impl.gather(child(1), child(2)), task.result()]
+
+    assert loop.run_until_complete(main()) == [1, 2, 3]
+
+
+@pytest.fixture
+def collecting() -> Iterator[None]:
+    """Collect garbage at nearly every allocation."""
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    yield
+    gc.set_threshold(*before)
