@@ -57,7 +57,6 @@ def test_reprs_at_every_step(same_as_stock):
             await bad
         note(bad)
         outer = aio.gather(aio.sleep(0), aio.sleep(0))
-        note(outer)
         await outer
         note(outer)
         group = aio.TaskGroup()
