@@ -64,6 +64,7 @@ static const StockEntry stock_entries[] = {
     STOCK(stock_TaskGroup_ended, "asyncio.taskgroups",
           "TaskGroup._on_task_done"),
     STOCK(stock_sleep, "asyncio.tasks", "sleep"),
+    STOCK(stock_sleep0, "asyncio.tasks", "__sleep0"),
     STOCK(stock_gather, "asyncio.tasks", "gather"),
     STOCK_OPTIONAL(discard_awaited_by, "asyncio.tasks",
                    "_discard_awaited_by"),

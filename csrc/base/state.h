@@ -18,6 +18,7 @@
     X(Task)                  \
     X(CoroutineFunction)     \
     X(Coroutine)             \
+    X(CoroutineWrapper)      \
     X(SleepCoroutine)        \
     X(GatheringFuture)       \
     X(TaskGroupBase)         \
@@ -38,6 +39,7 @@
     X(stock_TaskGroup_create)   \
     X(stock_TaskGroup_ended)    \
     X(stock_sleep)              \
+    X(stock_sleep0)             \
     X(stock_gather)             \
     X(discard_awaited_by)       \
     X(set_unless_cancelled)     \

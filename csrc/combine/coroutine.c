@@ -1,0 +1,617 @@
+/* Coroutine: what every native coroutine has in common. */
+#include "combine/coroutine.h"
+#include "combine/combine.h"
+
+#include <frameobject.h>
+
+static inline PyObject *
+coroutine_function(PyaioState *state, PyaioCoroutine *self)
+{
+    return *(PyObject **)(void *)((char *)state + self->kind->function);
+}
+
+/* --- origin: where it was made, while the interpreter tracks that -------- */
+
+static PyObject *
+origin_entry(PyFrameObject *frame)
+{
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    PyObject *entry = Py_BuildValue(
+        "OiO", code->co_filename, PyFrame_GetLineNumber(frame), code->co_name);
+    Py_DECREF(code);
+    return entry;
+}
+
+/* A tuple of (file, line, function) of up to `depth` callers. */
+static PyObject *
+origin_collect(int depth)
+{
+    PyObject *entries = PyList_New(0);
+    if (entries == NULL) {
+        return NULL;
+    }
+    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
+    while (frame != NULL && PyList_GET_SIZE(entries) < depth) {
+        PyObject *entry = origin_entry(frame);
+        if (entry == NULL || PyList_Append(entries, entry) < 0) {
+            Py_XDECREF(entry);
+            Py_DECREF(frame);
+            Py_DECREF(entries);
+            return NULL;
+        }
+        Py_DECREF(entry);
+        PyFrameObject *back = PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = back;
+    }
+    Py_XDECREF(frame);
+    PyObject *origin = PyList_AsTuple(entries);
+    Py_DECREF(entries);
+    return origin;
+}
+
+int
+pyaio_coroutine_setup(PyaioCoroutine *self, const PyaioCoroutineKind *kind)
+{
+    self->kind = kind;
+    int depth = PyThreadState_Get()->coroutine_origin_tracking_depth;
+    if (depth > 0) {
+        self->origin = origin_collect(depth);
+        return self->origin ? 0 : -1;
+    }
+    return 0;
+}
+
+/* --- its course ---------------------------------------------------------- */
+
+static void
+coroutine_end(PyaioState *state, PyaioCoroutine *self)
+{
+    self->status = PYAIO_CORO_CLOSED;
+    self->kind->clear(state, self);
+    pyaio_await_stop(&self->await);
+}
+
+/* A StopIteration must not look like a return: it becomes a RuntimeError. */
+static void
+coroutine_convert_stop_iteration(void)
+{
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        return;
+    }
+    PyObject *stop = PyErr_GetRaisedException();
+    PyErr_SetString(PyExc_RuntimeError, "coroutine raised StopIteration");
+    PyObject *error = PyErr_GetRaisedException();
+    PyException_SetContext(error, Py_NewRef(stop));
+    PyException_SetCause(error, stop);
+    PyErr_SetRaisedException(error);
+}
+
+/* Whether it can be resumed now, with this value or exception. */
+static int
+coroutine_check_resumable(PyaioCoroutine *self, PyObject *value)
+{
+    switch (self->status) {
+    case PYAIO_CORO_RUNNING:
+        PyErr_SetString(PyExc_ValueError, "coroutine already executing");
+        return -1;
+    case PYAIO_CORO_CLOSED:
+        PyErr_SetString(PyExc_RuntimeError,
+                        "cannot reuse already awaited coroutine");
+        return -1;
+    case PYAIO_CORO_CREATED:
+        if (value != NULL && value != Py_None) {
+            PyErr_SetString(PyExc_TypeError,
+                            "can't send non-None value to a just-started "
+                            "coroutine");
+            return -1;
+        }
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* Takes note of how the kind's code went. */
+static PySendResult
+coroutine_settle(PyaioState *state, PyaioCoroutine *self, PySendResult went)
+{
+    if (went == PYGEN_NEXT) {
+        self->status = PYAIO_CORO_SUSPENDED;
+    }
+    else if (went == PYGEN_RETURN) {
+        coroutine_end(state, self);
+    }
+    else {
+        coroutine_convert_stop_iteration();
+        PyObject *raised = PyErr_GetRaisedException();
+        coroutine_end(state, self);
+        PyErr_SetRaisedException(raised);
+    }
+    return went;
+}
+
+static PySendResult
+Coroutine_send_value(PyObject *op, PyObject *value, PyObject **result)
+{
+    PyaioCoroutine *self = (PyaioCoroutine *)op;
+    *result = NULL;
+    if (coroutine_check_resumable(self, value) < 0) {
+        return PYGEN_ERROR;
+    }
+    PyaioState *state = pyaio_state_of(op);
+    int created = self->status == PYAIO_CORO_CREATED;
+    self->status = PYAIO_CORO_RUNNING;
+    PySendResult went = created ? self->kind->start(state, self, result)
+                                : self->kind->send(state, self, value, result);
+    return coroutine_settle(state, self, went);
+}
+
+static PySendResult
+coroutine_throw(PyaioCoroutine *self, PyObject *exception, PyObject **result)
+{
+    *result = NULL;
+    if (coroutine_check_resumable(self, NULL) < 0) {
+        return PYGEN_ERROR;
+    }
+    PyaioState *state = pyaio_state_of((PyObject *)self);
+    int created = self->status == PYAIO_CORO_CREATED;
+    self->status = PYAIO_CORO_RUNNING;
+    PySendResult went = PYGEN_ERROR;
+    if (created) {
+        PyErr_SetRaisedException(Py_NewRef(exception));
+    }
+    else {
+        went = self->kind->throw(state, self, exception, result);
+    }
+    return coroutine_settle(state, self, went);
+}
+
+/* Ends it where it stands. Returns 0, or -1 with an exception. */
+static int
+coroutine_close(PyaioCoroutine *self)
+{
+    if (self->status == PYAIO_CORO_CLOSED) {
+        return 0;
+    }
+    if (self->status == PYAIO_CORO_CREATED) {
+        coroutine_end(pyaio_state_of((PyObject *)self), self);
+        return 0;
+    }
+    PyObject *exit = PyObject_CallNoArgs(PyExc_GeneratorExit);
+    if (exit == NULL) {
+        return -1;
+    }
+    PyObject *result;
+    PySendResult went = coroutine_throw(self, exit, &result);
+    Py_DECREF(exit);
+    Py_XDECREF(result);
+    if (went == PYGEN_NEXT) {
+        PyErr_SetString(PyExc_RuntimeError, "coroutine ignored GeneratorExit");
+        return -1;
+    }
+    if (went == PYGEN_ERROR) {
+        if (!PyErr_ExceptionMatches(PyExc_GeneratorExit)) {
+            return -1;
+        }
+        PyErr_Clear();
+    }
+    return 0;
+}
+
+/* --- the coroutine's methods --------------------------------------------- */
+
+/* A step's outcome as a method returns it. */
+static PyObject *
+coroutine_outcome(PySendResult went, PyObject *result)
+{
+    if (went == PYGEN_RETURN) {
+        /* PyErr_SetObject() would unpack a tuple or an exception. */
+        PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
+        Py_DECREF(result);
+        if (stop != NULL) {
+            PyErr_SetObject(PyExc_StopIteration, stop);
+            Py_DECREF(stop);
+        }
+        return NULL;
+    }
+    return went == PYGEN_NEXT ? result : NULL;
+}
+
+static PyObject *
+Coroutine_await(PyObject *op)
+{
+    if (((PyaioCoroutine *)op)->status == PYAIO_CORO_SUSPENDED) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "coroutine is being awaited already");
+        return NULL;
+    }
+    return Py_NewRef(op);
+}
+
+static PyObject *
+Coroutine_iternext(PyObject *op)
+{
+    PyObject *result;
+    PySendResult went = Coroutine_send_value(op, Py_None, &result);
+    if (went == PYGEN_RETURN && result == Py_None) {
+        Py_DECREF(result);
+        return NULL; /* which means just that, without an exception */
+    }
+    return coroutine_outcome(went, result);
+}
+
+static PyObject *
+Coroutine_send(PyObject *op, PyObject *value)
+{
+    PyObject *result;
+    PySendResult went = Coroutine_send_value(op, value, &result);
+    return coroutine_outcome(went, result);
+}
+
+/* The exception that throw()'s arguments mean: a new reference. */
+static PyObject *
+throw_arguments(PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *type = args[0], *value = nargs > 1 ? args[1] : Py_None;
+    PyObject *traceback = nargs > 2 ? args[2] : Py_None;
+    if (traceback != Py_None && !PyTraceBack_Check(traceback)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "throw() third argument must be a traceback object");
+        return NULL;
+    }
+    PyObject *exc;
+    if (PyExceptionClass_Check(type)) {
+        PyErr_SetObject(type, value == Py_None ? NULL : value);
+        exc = PyErr_GetRaisedException();
+    }
+    else if (!PyExceptionInstance_Check(type)) {
+        PyErr_Format(PyExc_TypeError,
+                     "exceptions must be classes or instances deriving from "
+                     "BaseException, not %s",
+                     Py_TYPE(type)->tp_name);
+        return NULL;
+    }
+    else if (value != Py_None) {
+        PyErr_SetString(PyExc_TypeError,
+                        "instance exception may not have a separate value");
+        return NULL;
+    }
+    else {
+        exc = Py_NewRef(type);
+    }
+    if (traceback != Py_None) {
+        PyException_SetTraceback(exc, traceback);
+    }
+    return exc;
+}
+
+static PyObject *
+Coroutine_throw(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs < 1 || nargs > 3) {
+        PyErr_Format(PyExc_TypeError,
+                     "throw expected 1 to 3 arguments, got %zd", nargs);
+        return NULL;
+    }
+    if (pyaio_throw_deprecated(nargs) < 0) {
+        return NULL;
+    }
+    PyObject *exception = throw_arguments(args, nargs);
+    if (exception == NULL) {
+        return NULL;
+    }
+    PyObject *result;
+    PySendResult went =
+        coroutine_throw((PyaioCoroutine *)op, exception, &result);
+    Py_DECREF(exception);
+    return coroutine_outcome(went, result);
+}
+
+static PyObject *
+Coroutine_close(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    if (coroutine_close((PyaioCoroutine *)op) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* What a program that calls __await__() itself gets. */
+static PyObject *
+Coroutine_make_wrapper(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    return pyaio_coroutine_wrapper_new(pyaio_state_of(op), op);
+}
+
+static PyObject *
+Coroutine_repr(PyObject *op)
+{
+    PyObject *name = PyObject_GetAttrString(op, "__qualname__");
+    PyObject *text =
+        name ? PyUnicode_FromFormat("<coroutine object %S at %p>", name, op)
+             : NULL;
+    Py_XDECREF(name);
+    return text;
+}
+
+/* --- the coroutine's attributes ------------------------------------------ */
+
+static PyObject *
+Coroutine_get_name(PyObject *op, void *closure)
+{
+    PyaioCoroutine *self = (PyaioCoroutine *)op;
+    PyObject *own = closure ? self->qualname : self->name;
+    if (own != NULL) {
+        return Py_NewRef(own);
+    }
+    return PyObject_GetAttrString(coroutine_function(pyaio_state_of(op), self),
+                                  closure ? "__qualname__" : "__name__");
+}
+
+static int
+Coroutine_set_name(PyObject *op, PyObject *value, void *closure)
+{
+    PyaioCoroutine *self = (PyaioCoroutine *)op;
+    if (value == NULL || !PyUnicode_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "%s must be set to a string object",
+                     closure ? "__qualname__" : "__name__");
+        return -1;
+    }
+    Py_XSETREF(*(closure ? &self->qualname : &self->name), Py_NewRef(value));
+    return 0;
+}
+
+/* inspect and others ask isinstance(..., CoroutineType). */
+static PyObject *
+Coroutine_get_class(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(pyaio_state_of(op)->CoroutineType);
+}
+
+static PyObject *
+Coroutine_get_await(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyaioCoroutine *self = (PyaioCoroutine *)op;
+    if (self->status != PYAIO_CORO_SUSPENDED) {
+        Py_RETURN_NONE;
+    }
+    if (self->await.awaited == NULL) {
+        /* It just gives way; such is what stock's awaits for that. */
+        return PyObject_CallNoArgs(pyaio_state_of(op)->stock_sleep0);
+    }
+    return Py_NewRef(self->await.awaited);
+}
+
+static PyObject *
+Coroutine_get_code(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyObject_GetAttrString(
+        coroutine_function(pyaio_state_of(op), (PyaioCoroutine *)op),
+        "__code__");
+}
+
+/* A frame that has not begun, which is as much as others look at: it says
+ * which function, and that there is a frame at all. */
+static PyObject *
+Coroutine_get_frame(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyaioCoroutine *self = (PyaioCoroutine *)op;
+    PyObject *function = coroutine_function(pyaio_state_of(op), self);
+    if (self->status == PYAIO_CORO_CLOSED || !PyFunction_Check(function)) {
+        Py_RETURN_NONE;
+    }
+    PyObject *code = PyFunction_GET_CODE(function);
+    return (PyObject *)PyFrame_New(PyThreadState_Get(), (PyCodeObject *)code,
+                                   PyFunction_GET_GLOBALS(function), NULL);
+}
+
+static PyObject *
+Coroutine_get_running(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((PyaioCoroutine *)op)->status ==
+                           PYAIO_CORO_RUNNING);
+}
+
+static PyObject *
+Coroutine_get_suspended(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((PyaioCoroutine *)op)->status ==
+                           PYAIO_CORO_SUSPENDED);
+}
+
+static PyObject *
+Coroutine_get_origin(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyObject *origin = ((PyaioCoroutine *)op)->origin;
+    return Py_NewRef(origin ? origin : Py_None);
+}
+
+/* --- its end ------------------------------------------------------------- */
+
+/* Warns by the same route as the interpreter, which names the origin too. */
+static int
+coroutine_warn_never_awaited(PyObject *op)
+{
+    PyObject *warnings = PyImport_ImportModule("warnings");
+    PyObject *warn =
+        warnings
+            ? PyObject_GetAttrString(warnings, "_warn_unawaited_coroutine")
+            : NULL;
+    Py_XDECREF(warnings);
+    if (warn != NULL) {
+        PyObject *done = PyObject_CallOneArg(warn, op);
+        Py_DECREF(warn);
+        Py_XDECREF(done);
+        return done ? 0 : -1;
+    }
+    PyErr_Clear();
+    PyObject *name = Coroutine_get_name(op, "");
+    int err = name ? PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
+                                      "coroutine '%U' was never awaited", name)
+                   : -1;
+    Py_XDECREF(name);
+    return err;
+}
+
+static void
+Coroutine_finalize(PyObject *op)
+{
+    PyaioCoroutine *self = (PyaioCoroutine *)op;
+    if (self->status == PYAIO_CORO_CLOSED ||
+        pyaio_state_of(op)->str_throw == NULL) {
+        return; /* ended, or the module has */
+    }
+    PyObject *raised = PyErr_GetRaisedException();
+    int err = self->status == PYAIO_CORO_CREATED
+                  ? coroutine_warn_never_awaited(op)
+                  : coroutine_close(self);
+    if (err < 0) {
+        PyErr_WriteUnraisable(op);
+    }
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+    }
+}
+
+static int
+Coroutine_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    PyaioCoroutine *self = (PyaioCoroutine *)op;
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->origin);
+    int err = pyaio_await_traverse(&self->await, visit, arg);
+    if (err != 0 || self->kind == NULL) {
+        return err;
+    }
+    return self->kind->traverse(self, visit, arg);
+}
+
+static int
+Coroutine_clear(PyObject *op)
+{
+    PyaioCoroutine *self = (PyaioCoroutine *)op;
+    if (self->status != PYAIO_CORO_CLOSED && self->kind != NULL) {
+        coroutine_end(pyaio_state_of(op), self);
+    }
+    Py_CLEAR(self->origin);
+    return 0;
+}
+
+static void
+Coroutine_dealloc(PyObject *op)
+{
+    PyaioCoroutine *self = (PyaioCoroutine *)op;
+    PyObject_GC_UnTrack(op);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
+    if (self->status != PYAIO_CORO_CLOSED && self->kind != NULL) {
+        PyObject_GC_Track(op); /* as finalizers may expect */
+        if (PyObject_CallFinalizerFromDealloc(op) < 0) {
+            return; /* resurrected */
+        }
+        PyObject_GC_UnTrack(op);
+    }
+    (void)Coroutine_clear(op);
+    Py_CLEAR(self->name);
+    Py_CLEAR(self->qualname);
+    if (self->kind != NULL && self->kind->pool != 0) {
+        char *state = (char *)pyaio_state_of(op);
+        pyaio_pool_give((PyaioPool *)(void *)(state + self->kind->pool), op);
+        return;
+    }
+    PyTypeObject *type = Py_TYPE(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+/* --- the types ----------------------------------------------------------- */
+
+static PyMethodDef coroutine_methods[] = {
+    {"__await__", Coroutine_make_wrapper, METH_NOARGS | METH_COEXIST, NULL},
+    {"send", Coroutine_send, METH_O,
+     "Resume with a value; return what is yielded, or raise StopIteration."},
+    {"throw", (PyCFunction)(void (*)(void))Coroutine_throw, METH_FASTCALL,
+     "Raise an exception where it waits; otherwise as send()."},
+    {"close", Coroutine_close, METH_NOARGS, "End it where it waits."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef coroutine_getset[] = {
+    {"__class__", Coroutine_get_class, NULL, NULL, NULL},
+    {"__name__", Coroutine_get_name, Coroutine_set_name, NULL, NULL},
+    {"__qualname__", Coroutine_get_name, Coroutine_set_name, NULL, ""},
+    {"cr_await", Coroutine_get_await, NULL, NULL, NULL},
+    {"cr_code", Coroutine_get_code, NULL, NULL, NULL},
+    {"cr_frame", Coroutine_get_frame, NULL, NULL, NULL},
+    {"cr_origin", Coroutine_get_origin, NULL, NULL, NULL},
+    {"cr_running", Coroutine_get_running, NULL, NULL, NULL},
+    {"cr_suspended", Coroutine_get_suspended, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef coroutine_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(PyaioCoroutine, weakrefs),
+     READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot coroutine_slots[] = {
+    {Py_am_await, Coroutine_await},       {Py_am_send, Coroutine_send_value},
+    {Py_tp_repr, Coroutine_repr},
+    {Py_tp_finalize, Coroutine_finalize}, {Py_tp_traverse, Coroutine_traverse},
+    {Py_tp_clear, Coroutine_clear},       {Py_tp_dealloc, Coroutine_dealloc},
+    {Py_tp_methods, coroutine_methods},   {Py_tp_getset, coroutine_getset},
+    {Py_tp_members, coroutine_members},   {0, NULL},
+};
+
+static PyType_Spec coroutine_spec = {
+    .name = "pyaio._core.Coroutine",
+    .basicsize = sizeof(PyaioCoroutine),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = coroutine_slots,
+};
+
+int
+pyaio_coroutine_add_type(PyObject *module, PyTypeObject **slot,
+                         const char *name, size_t size)
+{
+    /* What a type made from a spec does not inherit on every version. */
+    PyType_Slot slots[] = {
+        {Py_am_send, Coroutine_send_value},
+        {Py_tp_traverse, Coroutine_traverse},
+        {Py_tp_clear, Coroutine_clear},
+        {Py_tp_dealloc, Coroutine_dealloc},
+        {0, NULL},
+    };
+    PyType_Spec spec = {
+        .name = name,
+        .basicsize = (int)size,
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+                 Py_TPFLAGS_DISALLOW_INSTANTIATION,
+        .slots = slots,
+    };
+    return pyaio_add_type(module, slot, &spec,
+                          pyaio_module_state(module)->Coroutine_type);
+}
+
+int
+pyaio_coroutine_init(PyObject *module)
+{
+    if (pyaio_coroutine_function_init(module) < 0) {
+        return -1;
+    }
+    PyaioState *state = pyaio_module_state(module);
+    if (pyaio_add_type(module, &state->Coroutine_type, &coroutine_spec,
+                       NULL) < 0) {
+        return -1;
+    }
+    /* The interpreter iterates over what it awaits; but a coroutine has no
+     * __iter__() and no __next__(), by which others tell it from a generator:
+     * slots without a method. */
+    state->Coroutine_type->tp_iter = Coroutine_await;
+    state->Coroutine_type->tp_iternext = Coroutine_iternext;
+    return pyaio_coroutine_wrapper_init(module);
+}

@@ -1,0 +1,73 @@
+/* Native stand-ins for `async def` functions and for their coroutines.
+ *
+ * A CoroutineFunction looks like the stock function whose place it takes, and
+ * lets that one do whatever it is not made for. A Coroutine looks like a
+ * coroutine of that function to everything but the interpreter's own exact
+ * type checks; what it does is its kind's. */
+#ifndef PYAIO_COMBINE_COROUTINE_H
+#define PYAIO_COMBINE_COROUTINE_H
+
+#include "combine/await.h"
+
+/* Called as a vectorcall. NULL without an exception hands the call over to
+ * the stock function. */
+typedef PyObject *(*PyaioNativeCall)(PyaioState *state, PyObject *const *args,
+                                     Py_ssize_t nargs, PyObject *kwnames);
+
+PyObject *pyaio_coroutine_function_new(PyaioState *state, PyObject *stock,
+                                       PyaioNativeCall call);
+
+typedef struct PyaioCoroutine PyaioCoroutine;
+
+typedef struct {
+    /* Place in the state of the function that it is a coroutine of. */
+    size_t function;
+    /* Place in the state of the pool for such objects, 0 without one. */
+    size_t pool;
+    /* From its beginning, from where it yielded, and with an exception raised
+     * there, on to the next yield or to the end. Never entered twice. */
+    PySendResult (*start)(PyaioState *state, PyaioCoroutine *self,
+                          PyObject **result);
+    PySendResult (*send)(PyaioState *state, PyaioCoroutine *self,
+                         PyObject *value, PyObject **result);
+    PySendResult (*throw)(PyaioState *state, PyaioCoroutine *self,
+                          PyObject *exception, PyObject **result);
+    /* Of what stands behind the common fields. clear() keeps an exception
+     * that is set, and is repeatable. */
+    int (*traverse)(PyaioCoroutine *self, visitproc visit, void *arg);
+    void (*clear)(PyaioState *state, PyaioCoroutine *self);
+} PyaioCoroutineKind;
+
+enum {
+    PYAIO_CORO_CREATED = 0,
+    PYAIO_CORO_SUSPENDED,
+    PYAIO_CORO_RUNNING,
+    PYAIO_CORO_CLOSED,
+};
+
+struct PyaioCoroutine {
+    PyObject_HEAD
+    const PyaioCoroutineKind *kind;
+    PyObject *weakrefs; /* list of weak references */
+    PyObject *name;     /* owned: str, NULL for the function's */
+    PyObject *qualname; /* owned: the same */
+    PyObject *origin;   /* owned: cr_origin, NULL while not tracked */
+    PyaioAwait await;   /* what it waits for */
+    uint8_t status;     /* PYAIO_CORO_*; what is closed owns nothing */
+};
+
+/* Prepares a coroutine whose memory is zero. Returns 0 or -1. */
+int pyaio_coroutine_setup(PyaioCoroutine *self,
+                          const PyaioCoroutineKind *kind);
+
+/* Makes the type for one kind of coroutines, named `name`. */
+int pyaio_coroutine_add_type(PyObject *module, PyTypeObject **slot,
+                             const char *name, size_t size);
+
+/* What coroutine.__await__() returns (combine/coroutine_wrapper.c). */
+PyObject *pyaio_coroutine_wrapper_new(PyaioState *state, PyObject *coroutine);
+
+int pyaio_coroutine_function_init(PyObject *module);
+int pyaio_coroutine_wrapper_init(PyObject *module);
+
+#endif
