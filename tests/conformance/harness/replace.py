@@ -39,7 +39,7 @@ class Replacement:
 
     def put(self, module: ModuleType, name: str, old: object, new: object) -> None:
         """Plan to give one name of asyncio that means `old` the value `new`."""
-        public = str(getattr(new, "__name__", name))
+        public = str(getattr(new, "__name__", name)) if name.startswith("_") else name
         self._values.append((module, name, new))
         self._stock[id(old)] = old
         self.objects[public] = new
