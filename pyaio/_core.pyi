@@ -5,6 +5,7 @@ a type checker, the classes of those names in asyncio; and so are the functions.
 """
 
 import sys
+from abc import ABCMeta
 from asyncio import (
     AbstractEventLoop,
     Future as Future,
@@ -18,7 +19,10 @@ from asyncio import (
 from asyncio.events import _TaskFactory
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
-from typing import Any, TypeAlias, TypeVar, TypeVarTuple
+from types import TracebackType
+from typing import Any, Self, TypeAlias, TypeVar, TypeVarTuple
+
+from typing_extensions import disjoint_base
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -31,19 +35,46 @@ def _adopt(event_loop: type, task_group: type) -> None: ...
 def _after_fork() -> None: ...
 def _native_tasks() -> list[Task[Any]]: ...
 
-class TaskGroup:
-    """The native half of pyaio.TaskGroup."""
+class NativeMeta(ABCMeta):
+    """Has a native class count the instances and subclasses of the stock class of its name."""
 
+@disjoint_base
+class TaskGroup(metaclass=NativeMeta):
+    """The native half of pyaio.TaskGroup; the unusual course of events is asyncio's own."""
+
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        et: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None: ...
+    if sys.version_info >= (3, 14):
+        def create_task(
+            self,
+            coro: _Coroutine[_T],
+            *,
+            name: str | None = None,
+            context: Context | None = None,
+            eager_start: bool | None = None,
+        ) -> Task[_T]: ...
+    else:
+        def create_task(
+            self,
+            coro: _Coroutine[_T],
+            *,
+            name: str | None = None,
+            context: Context | None = None,
+        ) -> Task[_T]: ...
+
+@disjoint_base
 class EventLoop:
     """The scheduling half of an event loop; asyncio's transports stand on it in pyaio.EventLoop.
 
     Delays and times are in seconds, as floats.
     """
 
-    slow_callback_duration: float
-
     def run_forever(self) -> None: ...
-    def run_until_complete(self, future: _Awaitable[_T]) -> _T: ...
     def stop(self) -> None: ...
     def close(self) -> None: ...
     def is_running(self) -> bool: ...
@@ -92,9 +123,5 @@ class EventLoop:
     def set_task_factory(self, factory: _TaskFactory | None) -> None: ...
     def get_task_factory(self) -> _TaskFactory | None: ...
     def get_debug(self) -> bool: ...
-    def set_debug(self, enabled: bool) -> None: ...
-    def get_exception_handler(self) -> _ExceptionHandler | None: ...
     def set_exception_handler(self, handler: _ExceptionHandler | None) -> None: ...
-    def default_exception_handler(self, context: _Report) -> None: ...
-    def call_exception_handler(self, context: _Report) -> None: ...
     def _watchers(self) -> dict[int, tuple[Handle | None, Handle | None]]: ...

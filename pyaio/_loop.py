@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import selectors
+import sys
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
     from socket import socket
 
-Ts = TypeVarTuple("Ts")
+_Ts = TypeVarTuple("_Ts")
 
 
 class SelectorView:
@@ -79,7 +80,7 @@ class EventLoop(_core.EventLoop, _stock.SelectorEventLoop):
         self._unix_server_sockets: dict[socket, int] = {}
         self.set_debug(_stock.coroutines._is_debug_mode())
 
-    if hasattr(_stock.unix_events, "_PidfdChildWatcher"):
+    if sys.version_info >= (3, 14):
 
         @functools.cached_property
         def _watcher(self) -> Any:
@@ -100,7 +101,7 @@ class EventLoop(_core.EventLoop, _stock.SelectorEventLoop):
         # Finds the loop closed, so that it only removes the signal handlers.
         _stock.SelectorEventLoop.close(self)
 
-    def add_signal_handler(self, sig: int, callback: Callable[[*Ts], Any], *args: *Ts) -> None:
+    def add_signal_handler(self, sig: int, callback: Callable[[*_Ts], Any], *args: *_Ts) -> None:
         """Call callback(*args) in the loop when the signal arrives; main thread only."""
         if self._csock is None and not self.is_closed():
             # Carries signal numbers from the interpreter's handler; most loops never need it.
