@@ -17,18 +17,34 @@ typedef struct {
     PyObject *items[PYAIO_POOL_SIZE];
 } PyaioPool;
 
-/* A new, tracked object of the exact type `type`, whose fields behind the
- * object header are zero; `size` is the C size of its struct. */
+/* A new object of the exact type `type` that the collector does not track yet,
+ * whose fields behind the object header are zero; `size` is the C size of its
+ * struct. */
+static inline PyObject *
+pyaio_pool_take_untracked(PyaioPool *pool, PyTypeObject *type, size_t size)
+{
+    if (pool->count == 0) {
+        PyObject *op = type->tp_alloc(type, 0);
+        if (op != NULL) {
+            PyObject_GC_UnTrack(op);
+        }
+        return op;
+    }
+    PyObject *op = pool->items[--pool->count];
+    memset((char *)op + sizeof(PyObject), 0, size - sizeof(PyObject));
+    Py_INCREF(type);
+    pyaio_new_reference(op);
+    return op;
+}
+
+/* The same, tracked. */
 static inline PyObject *
 pyaio_pool_take(PyaioPool *pool, PyTypeObject *type, size_t size)
 {
     if (pool->count == 0) {
         return type->tp_alloc(type, 0);
     }
-    PyObject *op = pool->items[--pool->count];
-    memset((char *)op + sizeof(PyObject), 0, size - sizeof(PyObject));
-    Py_INCREF(type);
-    pyaio_new_reference(op);
+    PyObject *op = pyaio_pool_take_untracked(pool, type, size);
     PyObject_GC_Track(op);
     return op;
 }

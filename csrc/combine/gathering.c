@@ -445,6 +445,7 @@ GatheringFuture_dealloc(PyObject *op)
     }
     PyObject_GC_UnTrack(op);
     gathering_drop_children((PyaioGathering *)op);
+    PyObject_GC_Track(op); /* as Future's expects it */
     Py_TYPE(op)->tp_base->tp_dealloc(op);
 }
 

@@ -33,8 +33,13 @@ descriptor_of(PyObject *op)
     }
     int overflow;
     long fd = PyLong_AsLongAndOverflow(number, &overflow);
-    if (overflow || fd < 0 || fd > INT_MAX) {
+    if (overflow < 0 || (!overflow && fd < 0)) {
         PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %S", number);
+        fd = -1;
+    }
+    else if (overflow || fd > INT_MAX) {
+        PyErr_SetString(PyExc_OverflowError,
+                        "the file descriptor is too large for a C int");
         fd = -1;
     }
     Py_DECREF(number);
@@ -60,9 +65,12 @@ loop_add_watch(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     }
     PyObject *handle = pyaio_handle_new(sched->state, args[1], args + 2,
                                         nargs - 2, op, NULL);
+    if (handle == NULL) {
+        return NULL;
+    }
+    PyObject_GC_Track(handle);
     PyObject *file = PyLong_Check(args[0]) ? NULL : args[0];
-    if (handle != NULL &&
-        pyaio_watch_add(sched, fd, direction, handle, file) < 0) {
+    if (pyaio_watch_add(sched, fd, direction, handle, file) < 0) {
         Py_CLEAR(handle);
     }
     return handle;
@@ -107,7 +115,11 @@ loop_remove_watch(PyObject *op, PyObject *file, unsigned direction)
     }
     int fd = descriptor_remembered(sched, file);
     if (fd < 0) {
-        return NULL;
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError)) {
+            return NULL;
+        }
+        PyErr_Clear(); /* nobody can have watched it */
+        Py_RETURN_FALSE;
     }
     return PyBool_FromLong(pyaio_watch_remove(sched, fd, direction));
 }

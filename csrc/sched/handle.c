@@ -114,8 +114,9 @@ PyObject *
 pyaio_handle_new(PyaioState *state, PyObject *callback, PyObject *const *args,
                  Py_ssize_t nargs, PyObject *loop, PyObject *context)
 {
-    PyObject *op = pyaio_pool_take(&state->handle_pool, state->Handle_type,
-                                   sizeof(PyaioHandleBase));
+    PyObject *op =
+        pyaio_pool_take_untracked(&state->handle_pool, state->Handle_type,
+                                  sizeof(PyaioHandleBase));
     if (op != NULL &&
         pyaio_handle_fill(state, (PyaioHandleBase *)op, callback, args, nargs,
                           loop, context) < 0) {

@@ -22,7 +22,12 @@ extern const PyaioReadyKind pyaio_ready_handle;
 /* Runs any object with a Handle's _cancelled and _run(). */
 extern const PyaioReadyKind pyaio_ready_foreign_handle;
 
-/* New handles. `context` NULL means a copy of the current one. */
+/* New handles. `context` NULL means a copy of the current one.
+ *
+ * The collector does not track them while they are queued: the queue that owns
+ * them is traversed for them (sched/sched.c), and most die when they have run.
+ * Whoever takes one out of a queue calls pyaio_handle_release(), whoever keeps
+ * one elsewhere PyObject_GC_Track(). */
 PyObject *pyaio_handle_new(PyaioState *state, PyObject *callback,
                            PyObject *const *args, Py_ssize_t nargs,
                            PyObject *loop, PyObject *context);
@@ -45,6 +50,17 @@ static inline int
 pyaio_handle_is_cancelled(PyObject *handle)
 {
     return ((PyaioHandleBase *)handle)->callback == NULL;
+}
+
+/* Gives up the reference of a queue; what somebody else keeps is tracked from
+ * now on. */
+static inline void
+pyaio_handle_release(PyObject *handle)
+{
+    if (Py_REFCNT(handle) > 1 && !PyObject_GC_IsTracked(handle)) {
+        PyObject_GC_Track(handle);
+    }
+    Py_DECREF(handle);
 }
 
 /* Looks whether somebody put another _run() into the Handle classes. */

@@ -91,7 +91,7 @@ pyaio_report_entry(PyaioState *state, PyObject *loop,
     }
     PyErr_SetRaisedException(exc);
     int err = pyaio_report_handle(state, handle);
-    Py_DECREF(handle);
+    pyaio_handle_release(handle);
     return err;
 }
 
@@ -156,6 +156,6 @@ pyaio_debug_run(PyaioScheduler *sched, PyaioRingItem *item)
         }
         sched->current_handle = NULL;
     }
-    Py_DECREF(handle);
+    pyaio_handle_release(handle);
     return err;
 }

@@ -83,18 +83,30 @@ pyaio_sched_close(PyaioScheduler *sched)
         timers.entries[i].node->index = PYAIO_HEAP_NONE;
     }
     for (size_t i = 0; i < timers.length; i++) {
-        Py_DECREF((PyObject *)timers.entries[i].node->owner);
+        pyaio_handle_release(timers.entries[i].node->owner);
     }
     pyaio_heap_free(&timers);
     PyaioRing ready = sched->ready;
     memset(&sched->ready, 0, sizeof(ready));
     while (pyaio_ring_length(&ready) > 0) {
         PyaioRingItem item = pyaio_ring_pop(&ready);
-        Py_DECREF((PyObject *)item.a);
+        pyaio_handle_release(item.a);
         Py_XDECREF((PyObject *)item.b);
     }
     pyaio_ring_free(&ready);
     pyaio_watch_clear(sched);
+}
+
+/* Visits what a queue owns. An object that only the queue refers to and that
+ * the collector does not track is traversed in its owner's place. */
+static int
+visit_queued(PyObject *op, visitproc visit, void *arg)
+{
+    if (Py_REFCNT(op) == 1 && PyObject_IS_GC(op) &&
+        !PyObject_GC_IsTracked(op)) {
+        return Py_TYPE(op)->tp_traverse(op, visit, arg);
+    }
+    return visit(op, arg);
 }
 
 int
@@ -103,11 +115,18 @@ pyaio_sched_traverse(PyaioScheduler *sched, visitproc visit, void *arg)
     size_t length = pyaio_ring_length(&sched->ready);
     for (size_t i = 0; i < length; i++) {
         PyaioRingItem *item = pyaio_ring_at(&sched->ready, i);
-        Py_VISIT((PyObject *)item->a);
+        int err = visit_queued(item->a, visit, arg);
+        if (err != 0) {
+            return err;
+        }
         Py_VISIT((PyObject *)item->b);
     }
     for (size_t i = 0; i < sched->timers.length; i++) {
-        Py_VISIT((PyObject *)sched->timers.entries[i].node->owner);
+        int err =
+            visit_queued(sched->timers.entries[i].node->owner, visit, arg);
+        if (err != 0) {
+            return err;
+        }
     }
     for (int fd = 0; fd < sched->watch_capacity; fd++) {
         Py_VISIT(sched->watches[fd].reader);
@@ -158,7 +177,7 @@ pyaio_sched_remove_timer(PyaioScheduler *sched, PyaioTimerNode *node)
 {
     if (node->index != PYAIO_HEAP_NONE) {
         pyaio_heap_remove(&sched->timers, node);
-        Py_DECREF((PyObject *)node->owner);
+        pyaio_handle_release(node->owner);
     }
 }
 
@@ -283,26 +302,26 @@ sched_run_item(PyaioScheduler *sched, PyaioRingItem *item)
     int err;
     if (kind == &pyaio_ready_handle) {
         err = pyaio_handle_run(state, a);
+        pyaio_handle_release(a);
+        return err;
+    }
+    PyObject *context = kind->context ? kind->context(a) : NULL;
+    if (context != NULL) {
+        Py_INCREF(context);
+        err = PyContext_Enter(context);
+        if (err == 0) {
+            err = kind->run(state, a, b);
+            if (PyContext_Exit(context) < 0) {
+                err = -1;
+            }
+        }
+        Py_DECREF(context);
     }
     else {
-        PyObject *context = kind->context ? kind->context(a) : NULL;
-        if (context != NULL) {
-            Py_INCREF(context);
-            err = PyContext_Enter(context);
-            if (err == 0) {
-                err = kind->run(state, a, b);
-                if (PyContext_Exit(context) < 0) {
-                    err = -1;
-                }
-            }
-            Py_DECREF(context);
-        }
-        else {
-            err = kind->run(state, a, b);
-        }
-        if (err < 0) {
-            err = pyaio_report_entry(state, sched->loop, kind, a, b);
-        }
+        err = kind->run(state, a, b);
+    }
+    if (err < 0) {
+        err = pyaio_report_entry(state, sched->loop, kind, a, b);
     }
     Py_DECREF(a);
     Py_XDECREF(b);

@@ -17,8 +17,9 @@ pyaio_timer_handle_new(PyaioState *state, PyObject *when, double seconds,
                        Py_ssize_t nargs, PyObject *loop, PyObject *context)
 {
     PyObject *op =
-        pyaio_pool_take(&state->timer_handle_pool, state->TimerHandle_type,
-                        sizeof(PyaioTimerHandle));
+        pyaio_pool_take_untracked(&state->timer_handle_pool,
+                                  state->TimerHandle_type,
+                                  sizeof(PyaioTimerHandle));
     if (op == NULL) {
         return NULL;
     }

@@ -38,28 +38,44 @@ watch_mask(const PyaioWatch *watch)
            (watch->writer ? PYAIO_POLL_WRITE : 0u);
 }
 
+/* Registers a descriptor that nothing watches yet. The kernel is asked first:
+ * only then is the number known to be a real one, and the table grows. */
+static int
+watch_register(PyaioScheduler *sched, int fd, unsigned direction)
+{
+    int err = pyaio_poller.add(sched->poller, fd, direction);
+    if (err < 0) {
+        pyaio_set_errno(-err);
+        return -1;
+    }
+    if (watch_reserve(sched, fd) < 0) {
+        (void)pyaio_poller.remove(sched->poller, fd);
+        return -1;
+    }
+    sched->watch_count++;
+    return 0;
+}
+
 int
 pyaio_watch_add(PyaioScheduler *sched, int fd, unsigned direction,
                 PyObject *handle, PyObject *file)
 {
-    if (watch_reserve(sched, fd) < 0) {
-        return -1;
+    unsigned before =
+        fd < sched->watch_capacity ? watch_mask(&sched->watches[fd]) : 0;
+    if (before == 0) {
+        if (watch_register(sched, fd, direction) < 0) {
+            return -1;
+        }
+        Py_XSETREF(sched->watches[fd].file, Py_XNewRef(file));
     }
-    PyaioWatch *watch = &sched->watches[fd];
-    unsigned before = watch_mask(watch);
-    if (!(before & direction)) {
-        int err = before ? pyaio_poller.modify(sched->poller, fd,
-                                               before | direction)
-                         : pyaio_poller.add(sched->poller, fd, direction);
+    else if (!(before & direction)) {
+        int err = pyaio_poller.modify(sched->poller, fd, before | direction);
         if (err < 0) {
             pyaio_set_errno(-err);
             return -1;
         }
-        if (before == 0) {
-            sched->watch_count++;
-            Py_XSETREF(watch->file, Py_XNewRef(file));
-        }
     }
+    PyaioWatch *watch = &sched->watches[fd];
     PyObject **place =
         direction == PYAIO_POLL_READ ? &watch->reader : &watch->writer;
     PyObject *old = *place;

@@ -62,10 +62,15 @@ pyaio_any_future_cancel(PyaioState *state, PyObject *op, PyObject *message)
     if (future != NULL && !future->own_cancel && future->loop != NULL &&
         !Py_IS_TYPE(op, state->GatheringFuture_type) &&
         cancel_is_original(state, Py_TYPE(op))) {
-        if (future->is_task) {
-            return pyaio_task_cancel(state, (PyaioTask *)op, message);
+        if (!future->is_task) {
+            return pyaio_future_cancel(state, future, message);
         }
-        return pyaio_future_cancel(state, future, message);
+        if (Py_EnterRecursiveCall(" while cancelling a task") != 0) {
+            return -1;
+        }
+        int cancelled = pyaio_task_cancel(state, (PyaioTask *)op, message);
+        Py_LeaveRecursiveCall();
+        return cancelled;
     }
     PyObject *method = PyObject_GetAttr(op, state->str_cancel);
     if (method == NULL) {

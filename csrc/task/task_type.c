@@ -91,6 +91,11 @@ Task_finalize(PyObject *op)
         }
     }
     pyaio_future_finalize_log(state, &task->future);
+#if !PYAIO_HAS_CALL_GRAPH
+    /* Stock's registry holds weak references, which are gone by now, also
+     * where the report above brought the task back to life. */
+    pyaio_task_unregister(task);
+#endif
 }
 
 static void
