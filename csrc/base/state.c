@@ -1,6 +1,27 @@
 /* Filling, traversing and clearing the module's state. */
 #include "base/state.h"
 
+PyaioState *pyaio_only_state;
+static int states; /* how many there are; under the GIL as well */
+
+static void
+state_enter(PyaioState *state)
+{
+    pyaio_only_state = ++states == 1 ? state : NULL;
+}
+
+void
+pyaio_state_leave(PyaioState *state)
+{
+    if (state->entered) {
+        state->entered = 0;
+        states--;
+        if (pyaio_only_state == state) {
+            pyaio_only_state = NULL;
+        }
+    }
+}
+
 PyaioState *
 pyaio_state_search(PyTypeObject *type)
 {
@@ -64,7 +85,6 @@ static const StockEntry stock_entries[] = {
     STOCK(stock_TaskGroup_ended, "asyncio.taskgroups",
           "TaskGroup._on_task_done"),
     STOCK(stock_sleep, "asyncio.tasks", "sleep"),
-    STOCK(stock_sleep0, "asyncio.tasks", "__sleep0"),
     STOCK(stock_gather, "asyncio.tasks", "gather"),
     STOCK_OPTIONAL(discard_awaited_by, "asyncio.tasks",
                    "_discard_awaited_by"),
@@ -141,6 +161,8 @@ int
 pyaio_state_init(PyaioState *state)
 {
     pyaio_list_init(&state->tasks);
+    state->entered = 1;
+    state_enter(state);
 #define X(name)                                             \
     state->str_##name = PyUnicode_InternFromString(#name);  \
     if (state->str_##name == NULL) {                        \

@@ -39,7 +39,6 @@
     X(stock_TaskGroup_create)   \
     X(stock_TaskGroup_ended)    \
     X(stock_sleep)              \
-    X(stock_sleep0)             \
     X(stock_gather)             \
     X(discard_awaited_by)       \
     X(set_unless_cancelled)     \
@@ -159,6 +158,7 @@ typedef struct PyaioState {
     PyaioLink tasks;           /* every unfinished Task of ours where stock's
                                   own registry is slow (base/interop.h) */
     unsigned long long task_count; /* numbers the default names of tasks */
+    int entered;               /* counted among the states that exist */
     unsigned long fork_generation; /* counts the forks this process came of */
 
     /* Offsets in the thread state, 0 where they could not be verified. */
@@ -177,6 +177,13 @@ typedef struct PyaioState {
 
 extern PyModuleDef pyaio_module;
 
+/* The state where one interpreter has loaded the module, as nearly always;
+ * NULL where several have, or none has any more. The one mutable static: a
+ * search through the type costs three calls in every method (csrc/README.md
+ * has the figures). Changed under the GIL only, which all interpreters that
+ * may load the module share. */
+extern PyaioState *pyaio_only_state;
+
 PyaioState *pyaio_state_search(PyTypeObject *type);
 
 static inline PyaioState *
@@ -191,12 +198,8 @@ pyaio_module_state(PyObject *module)
 static inline PyaioState *
 pyaio_state_of_type(PyTypeObject *type)
 {
-    PyObject *module = ((PyHeapTypeObject *)type)->ht_module;
-    if (module != NULL && PyModule_Check(module) &&
-        PyModule_GetDef(module) == &pyaio_module) {
-        return pyaio_module_state(module);
-    }
-    return pyaio_state_search(type);
+    PyaioState *only = pyaio_only_state;
+    return only != NULL ? only : pyaio_state_search(type);
 }
 
 static inline PyaioState *
@@ -211,6 +214,8 @@ int pyaio_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec,
                    PyTypeObject *base);
 
 int pyaio_state_init(PyaioState *state);
+/* The state's memory is about to go. */
+void pyaio_state_leave(PyaioState *state);
 int pyaio_state_traverse(PyaioState *state, visitproc visit, void *arg);
 void pyaio_state_clear(PyaioState *state);
 

@@ -2,8 +2,6 @@
 #include "combine/coroutine.h"
 #include "combine/combine.h"
 
-#include <frameobject.h>
-
 static inline PyObject *
 coroutine_function(PyaioState *state, PyaioCoroutine *self)
 {
@@ -64,10 +62,31 @@ pyaio_coroutine_setup(PyaioCoroutine *self, const PyaioCoroutineKind *kind)
 
 /* --- its course ---------------------------------------------------------- */
 
+/* Closes the mirror, so that nobody warns that it was never awaited. */
+static void
+coroutine_drop_mirror(PyaioState *state, PyaioCoroutine *self)
+{
+    PyObject *raised = PyErr_GetRaisedException();
+    PyObject *mirror = self->mirror;
+    self->mirror = NULL;
+    PyObject *closed = PyObject_CallMethodNoArgs(mirror, state->str_close);
+    if (closed == NULL) {
+        PyErr_WriteUnraisable(mirror);
+    }
+    Py_XDECREF(closed);
+    Py_DECREF(mirror);
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+    }
+}
+
 static void
 coroutine_end(PyaioState *state, PyaioCoroutine *self)
 {
     self->status = PYAIO_CORO_CLOSED;
+    if (self->mirror != NULL) {
+        coroutine_drop_mirror(state, self);
+    }
     self->kind->clear(state, self);
     pyaio_await_stop(&self->await);
 }
@@ -376,11 +395,14 @@ Coroutine_get_await(PyObject *op, void *Py_UNUSED(closure))
     if (self->status != PYAIO_CORO_SUSPENDED) {
         Py_RETURN_NONE;
     }
-    if (self->await.awaited == NULL) {
-        /* It just gives way; such is what stock's awaits for that. */
-        return PyObject_CallNoArgs(pyaio_state_of(op)->stock_sleep0);
+    PyObject *mirror = self->kind->mirror(pyaio_state_of(op), self);
+    PyObject *awaited =
+        mirror ? PyObject_GetAttrString(mirror, "cr_await") : NULL;
+    Py_XDECREF(mirror);
+    if (awaited == Py_None && self->await.awaited != NULL) {
+        Py_SETREF(awaited, Py_NewRef(self->await.awaited));
     }
-    return Py_NewRef(self->await.awaited);
+    return awaited;
 }
 
 static PyObject *
@@ -391,19 +413,18 @@ Coroutine_get_code(PyObject *op, void *Py_UNUSED(closure))
         "__code__");
 }
 
-/* A frame that has not begun, which is as much as others look at: it says
- * which function, and that there is a frame at all. */
 static PyObject *
 Coroutine_get_frame(PyObject *op, void *Py_UNUSED(closure))
 {
     PyaioCoroutine *self = (PyaioCoroutine *)op;
-    PyObject *function = coroutine_function(pyaio_state_of(op), self);
-    if (self->status == PYAIO_CORO_CLOSED || !PyFunction_Check(function)) {
+    if (self->status == PYAIO_CORO_CLOSED) {
         Py_RETURN_NONE;
     }
-    PyObject *code = PyFunction_GET_CODE(function);
-    return (PyObject *)PyFrame_New(PyThreadState_Get(), (PyCodeObject *)code,
-                                   PyFunction_GET_GLOBALS(function), NULL);
+    PyObject *mirror = self->kind->mirror(pyaio_state_of(op), self);
+    PyObject *frame =
+        mirror ? PyObject_GetAttrString(mirror, "cr_frame") : NULL;
+    Py_XDECREF(mirror);
+    return frame;
 }
 
 static PyObject *
@@ -480,6 +501,7 @@ Coroutine_traverse(PyObject *op, visitproc visit, void *arg)
     PyaioCoroutine *self = (PyaioCoroutine *)op;
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->origin);
+    Py_VISIT(self->mirror);
     int err = pyaio_await_traverse(&self->await, visit, arg);
     if (err != 0 || self->kind == NULL) {
         return err;
@@ -558,12 +580,17 @@ static PyMemberDef coroutine_members[] = {
 };
 
 static PyType_Slot coroutine_slots[] = {
-    {Py_am_await, Coroutine_await},       {Py_am_send, Coroutine_send_value},
+    {Py_am_await, Coroutine_await},
+    {Py_am_send, Coroutine_send_value},
     {Py_tp_repr, Coroutine_repr},
-    {Py_tp_finalize, Coroutine_finalize}, {Py_tp_traverse, Coroutine_traverse},
-    {Py_tp_clear, Coroutine_clear},       {Py_tp_dealloc, Coroutine_dealloc},
-    {Py_tp_methods, coroutine_methods},   {Py_tp_getset, coroutine_getset},
-    {Py_tp_members, coroutine_members},   {0, NULL},
+    {Py_tp_finalize, Coroutine_finalize},
+    {Py_tp_traverse, Coroutine_traverse},
+    {Py_tp_clear, Coroutine_clear},
+    {Py_tp_dealloc, Coroutine_dealloc},
+    {Py_tp_methods, coroutine_methods},
+    {Py_tp_getset, coroutine_getset},
+    {Py_tp_members, coroutine_members},
+    {0, NULL},
 };
 
 static PyType_Spec coroutine_spec = {
@@ -604,8 +631,8 @@ pyaio_coroutine_init(PyObject *module)
         return -1;
     }
     PyaioState *state = pyaio_module_state(module);
-    if (pyaio_add_type(module, &state->Coroutine_type, &coroutine_spec,
-                       NULL) < 0) {
+    if (pyaio_add_type(module, &state->Coroutine_type, &coroutine_spec, NULL) <
+        0) {
         return -1;
     }
     /* The interpreter iterates over what it awaits; but a coroutine has no

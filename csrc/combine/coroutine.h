@@ -32,6 +32,10 @@ typedef struct {
                          PyObject *value, PyObject **result);
     PySendResult (*throw)(PyaioState *state, PyaioCoroutine *self,
                           PyObject *exception, PyObject **result);
+    /* A coroutine of the stock function that is as far as this one, as nearly
+     * as that can be had, for others to look at its frame and what it waits
+     * for: a new reference. */
+    PyObject *(*mirror)(PyaioState *state, PyaioCoroutine *self);
     /* Of what stands behind the common fields. clear() keeps an exception
      * that is set, and is repeatable. */
     int (*traverse)(PyaioCoroutine *self, visitproc visit, void *arg);
@@ -52,6 +56,8 @@ struct PyaioCoroutine {
     PyObject *name;     /* owned: str, NULL for the function's */
     PyObject *qualname; /* owned: the same */
     PyObject *origin;   /* owned: cr_origin, NULL while not tracked */
+    PyObject *mirror;   /* owned: a coroutine of stock's that was made to be
+                           looked at, or NULL */
     PyaioAwait await;   /* what it waits for */
     uint8_t status;     /* PYAIO_CORO_*; what is closed owns nothing */
 };

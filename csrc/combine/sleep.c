@@ -126,6 +126,43 @@ sleep_throw(PyaioState *state, PyaioCoroutine *op, PyObject *exception,
     return pyaio_await_throw(state, &op->await, exception, result);
 }
 
+/* Takes a coroutine of stock's to where sleep() gives way. */
+static int
+sleep_advance_mirror(PyaioState *state, PyObject *mirror)
+{
+    PyObject *suspended = PyObject_GetAttrString(mirror, "cr_suspended");
+    PyObject *nothing = NULL;
+    if (suspended == Py_False) {
+        nothing = PyObject_CallMethodOneArg(mirror, state->str_send, Py_None);
+    }
+    int err = suspended == Py_True || nothing != NULL ? 0 : -1;
+    Py_XDECREF(suspended);
+    Py_XDECREF(nothing);
+    return err;
+}
+
+static PyObject *
+sleep_mirror(PyaioState *state, PyaioCoroutine *op)
+{
+    Sleep *self = (Sleep *)op;
+    if (op->mirror == NULL) {
+        PyObject *delay = PyFloat_FromDouble(self->delay);
+        if (delay == NULL) {
+            return NULL;
+        }
+        op->mirror = PyObject_CallFunctionObjArgs(state->stock_sleep, delay,
+                                                  self->result, NULL);
+        Py_DECREF(delay);
+    }
+    PyObject *mirror = Py_XNewRef(op->mirror);
+    /* One that waits cannot be taken there: it would schedule a timer. */
+    if (mirror != NULL && op->status == PYAIO_CORO_SUSPENDED &&
+        op->await.awaited == NULL && sleep_advance_mirror(state, mirror) < 0) {
+        Py_CLEAR(mirror);
+    }
+    return mirror;
+}
+
 static int
 sleep_traverse(PyaioCoroutine *op, visitproc visit, void *arg)
 {
@@ -181,6 +218,7 @@ static const PyaioCoroutineKind sleep_kind = {
     .start = sleep_start,
     .send = sleep_send,
     .throw = sleep_throw,
+    .mirror = sleep_mirror,
     .traverse = sleep_traverse,
     .clear = sleep_clear,
 };

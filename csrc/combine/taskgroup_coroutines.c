@@ -65,6 +65,21 @@ go_on_in_stock(PyaioState *state, GroupCoroutine *self, PyObject *function,
     return went;
 }
 
+/* For others to look at: the coroutine that it goes on in, or one that has not
+ * begun. */
+static PyObject *
+group_coroutine_mirror(GroupCoroutine *self, PyObject *function,
+                       PyObject *arguments)
+{
+    if (self->in_stock) {
+        return Py_NewRef(self->head.await.awaited);
+    }
+    if (self->head.mirror == NULL && arguments != NULL) {
+        self->head.mirror = PyObject_CallObject(function, arguments);
+    }
+    return Py_XNewRef(self->head.mirror);
+}
+
 /* --- __aenter__() -------------------------------------------------------- */
 
 /* Fills in what entering finds out. Returns 1, 0 where it is for stock to say
@@ -132,11 +147,23 @@ enter_throw(PyaioState *state, PyaioCoroutine *op, PyObject *exception,
     return pyaio_await_throw(state, &op->await, exception, result);
 }
 
+static PyObject *
+enter_mirror(PyaioState *state, PyaioCoroutine *op)
+{
+    GroupCoroutine *self = (GroupCoroutine *)op;
+    PyObject *arguments = PyTuple_Pack(1, self->group);
+    PyObject *mirror =
+        group_coroutine_mirror(self, state->stock_TaskGroup_aenter, arguments);
+    Py_XDECREF(arguments);
+    return mirror;
+}
+
 static const PyaioCoroutineKind enter_kind = {
     .function = offsetof(PyaioState, stock_TaskGroup_aenter),
     .start = enter_start,
     .send = enter_send,
     .throw = enter_throw,
+    .mirror = enter_mirror,
     .traverse = group_coroutine_traverse,
     .clear = group_coroutine_clear,
 };
@@ -374,11 +401,78 @@ exit_throw(PyaioState *state, PyaioCoroutine *op, PyObject *exception,
     return exit_waited(state, (GroupCoroutine *)op, went, result);
 }
 
+/* Has a coroutine of stock's wait for the same future, and goes on in it, if
+ * it does. Returns 0, or -1 with an exception. */
+static int
+exit_settle_in_stock(PyaioState *state, GroupCoroutine *self,
+                     PyObject *arguments, PyaioFuture *future)
+{
+    PyaioTaskGroup *group = (PyaioTaskGroup *)self->group;
+    PyObject *coro =
+        PyObject_CallObject(state->stock_TaskGroup_aexit, arguments);
+    Disguise disguise;
+    if (coro == NULL || disguise_put_on(group, &disguise) < 0) {
+        Py_XDECREF(coro);
+        return -1;
+    }
+    PyObject *op = pyaio_future_object(future);
+    group->on_completed = Py_NewRef(op);
+    uint8_t blocking = future->blocking;
+    future->blocking = 0;
+    PyObject *yielded = NULL;
+    PySendResult went = PyIter_Send(coro, Py_None, &yielded);
+    future->blocking = blocking;
+    disguise_take_off(group, &disguise);
+    if (went == PYGEN_NEXT && yielded == op) {
+        pyaio_await_stop(&self->head.await);
+        self->head.await.awaited = Py_NewRef(coro);
+        self->head.await.iterator = Py_NewRef(coro);
+        self->in_stock = 1;
+    }
+    Py_XDECREF(yielded);
+    Py_DECREF(coro);
+    return went == PYGEN_ERROR ? -1 : 0;
+}
+
+static PyObject *
+exit_mirror(PyaioState *state, PyaioCoroutine *op)
+{
+    GroupCoroutine *self = (GroupCoroutine *)op;
+    PyaioTaskGroup *group = (PyaioTaskGroup *)self->group;
+    PyObject *arguments = Py_XNewRef(self->arguments);
+    if (arguments == NULL) {
+        arguments = PyTuple_Pack(4, self->group, Py_None, Py_None, Py_None);
+        if (arguments == NULL) {
+            return NULL;
+        }
+    }
+    int err = 0;
+    if (op->status == PYAIO_CORO_SUSPENDED && !self->in_stock &&
+        op->await.awaited == group->on_completed) {
+        PyObject *awaited = Py_NewRef(op->await.awaited);
+        PyaioFuture *future = pyaio_as_native_future(state, awaited);
+        if (future != NULL && !pyaio_future_done(future)) {
+            op->status = PYAIO_CORO_RUNNING; /* for whoever resumes it now */
+            err = exit_settle_in_stock(state, self, arguments, future);
+            op->status = PYAIO_CORO_SUSPENDED;
+        }
+        Py_DECREF(awaited);
+    }
+    PyObject *mirror = NULL;
+    if (err == 0) {
+        mirror = group_coroutine_mirror(self, state->stock_TaskGroup_aexit,
+                                        arguments);
+    }
+    Py_DECREF(arguments);
+    return mirror;
+}
+
 static const PyaioCoroutineKind exit_kind = {
     .function = offsetof(PyaioState, stock_TaskGroup_aexit),
     .start = exit_start,
     .send = exit_send,
     .throw = exit_throw,
+    .mirror = exit_mirror,
     .traverse = group_coroutine_traverse,
     .clear = group_coroutine_clear,
 };
