@@ -22,6 +22,8 @@
 #define PYAIO_HAS_THREADSAFE_HANDLE (PY_VERSION_HEX >= 0x030E0000)
 /* Initialising a future for the second time is an error. */
 #define PYAIO_INIT_ONCE (PY_VERSION_HEX >= 0x030F0000)
+/* Coroutines tell their state by name. */
+#define PYAIO_HAS_CORO_STATE (PY_VERSION_HEX >= 0x030F0000)
 /* A TaskGroup can be cancelled, and its exit suppresses what is left. */
 #define PYAIO_HAS_GROUP_CANCEL (PY_VERSION_HEX >= 0x030F0000)
 /* Attribute dictionary and weak references stand before the object rather

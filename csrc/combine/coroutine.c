@@ -441,6 +441,20 @@ Coroutine_get_suspended(PyObject *op, void *Py_UNUSED(closure))
                            PYAIO_CORO_SUSPENDED);
 }
 
+#if PYAIO_HAS_CORO_STATE
+static PyObject *
+Coroutine_get_state(PyObject *op, void *Py_UNUSED(closure))
+{
+    static const char *const names[] = {
+        [PYAIO_CORO_CREATED] = "CORO_CREATED",
+        [PYAIO_CORO_SUSPENDED] = "CORO_SUSPENDED",
+        [PYAIO_CORO_RUNNING] = "CORO_RUNNING",
+        [PYAIO_CORO_CLOSED] = "CORO_CLOSED",
+    };
+    return PyUnicode_InternFromString(names[((PyaioCoroutine *)op)->status]);
+}
+#endif
+
 static PyObject *
 Coroutine_get_origin(PyObject *op, void *Py_UNUSED(closure))
 {
@@ -569,6 +583,9 @@ static PyGetSetDef coroutine_getset[] = {
     {"cr_frame", Coroutine_get_frame, NULL, NULL, NULL},
     {"cr_origin", Coroutine_get_origin, NULL, NULL, NULL},
     {"cr_running", Coroutine_get_running, NULL, NULL, NULL},
+#if PYAIO_HAS_CORO_STATE
+    {"cr_state", Coroutine_get_state, NULL, NULL, NULL},
+#endif
     {"cr_suspended", Coroutine_get_suspended, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
