@@ -21,6 +21,8 @@ WORKER = Path(__file__).with_name("worker.py")
 SECONDS_BETWEEN_LOOKS = 0.05
 SECONDS_OF_GRACE = 15
 """How long the worker has to end itself after a test's time is over."""
+PATIENCE = 4
+"""After so many tests of a unit that hung, the others get as many times less time."""
 SECONDS_OF_DOUBT = 1
 """How much later than the worker we may have seen a test begin."""
 LOG_SIZE = 60_000
@@ -83,6 +85,12 @@ class Batch:
     places: dict[str, int] = field(default_factory=dict)
     left_over: list[str] = field(default_factory=list)
 
+    @property
+    def limit(self) -> float:
+        """The time in seconds that the next test may take."""
+        hung = sum(outcome.result == HUNG for outcome in self.outcomes.values())
+        return self.seconds if hung < PATIENCE else self.seconds / PATIENCE
+
     def run(self) -> None:
         """Run every test to its end, in as many workers as that takes."""
         while True:
@@ -106,7 +114,7 @@ def write_request(batch: Batch, folder: Path, events: Path | None) -> Path:
         "mode": batch.unit.mode,
         "target": batch.unit.target(),
         "impl": batch.impl,
-        "seconds": batch.seconds if events else None,
+        "seconds": batch.limit if events else None,
         "only": batch.only,
         "skip": sorted(batch.outcomes),
         "keyword": batch.keyword,
@@ -138,6 +146,7 @@ class Worker:
 
     def __init__(self, batch: Batch, folder: Path) -> None:
         self.batch = batch
+        self.seconds = batch.limit
         self.folder = folder
         self.events = folder / "events"
         self.log = folder / "log"
@@ -186,7 +195,7 @@ class Worker:
             if ended:
                 self._conclude(process.returncode)
                 return
-            if time.monotonic() - self.since > self.batch.seconds + SECONDS_OF_GRACE:
+            if time.monotonic() - self.since > self.seconds + SECONDS_OF_GRACE:
                 self._record_end(HUNG, "killed: it did not end in time")
                 return
             time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -225,8 +234,8 @@ class Worker:
         if not self.running and self.wanted is not None and status == 2:
             return
         spent = time.monotonic() - self.since
-        if status == 1 and spent >= self.batch.seconds - SECONDS_OF_DOUBT:
-            self._record_end(HUNG, f"over {self.batch.seconds:g} s")
+        if status == 1 and spent >= self.seconds - SECONDS_OF_DOUBT:
+            self._record_end(HUNG, f"over {self.seconds:g} s")
         else:
             self._record_end(CRASHED, _describe(status))
 

@@ -11,6 +11,7 @@ from harness.isolation import CRASHED, HUNG, Outcome
 from harness.judge import FLAKY, NOT_APPLICABLE, VERDICTS, Report
 
 TAIL_LINES = 14
+STACK_DUMP = "(most recent call first)"
 
 
 def evidence(report: Report) -> str:
@@ -54,12 +55,16 @@ def describe(outcome: Outcome, lines: int = TAIL_LINES) -> str:
     """A test's verdict with the part of its detail that says most.
 
     Args:
-        lines: how many lines to show: the last of a traceback, the first of a stack dump, which
-            begins with the innermost frame; 0 shows all.
+        lines: how many lines to show: the last of a traceback, but the first of a stack dump,
+            which begins with the innermost frame; 0 shows all.
     """
     shown = outcome.detail.rstrip().splitlines()
-    if lines:
-        shown = shown[:lines] if outcome.result in (CRASHED, HUNG) else shown[-lines:]
+    dump = next((i for i, line in enumerate(shown) if STACK_DUMP in line), None)
+    if lines and dump is not None and outcome.result in (CRASHED, HUNG):
+        begin = max(dump - 2, 1)
+        shown = [shown[0], *shown[begin : begin + lines]]
+    elif lines:
+        shown = shown[-lines:]
     return "\n".join([f"{outcome.result.upper()} {outcome.test}", *(f"    {s}" for s in shown)])
 
 
