@@ -150,6 +150,10 @@ static void
 module_free(void *module)
 {
     (void)module_clear((PyObject *)module);
+    PyaioState *state = pyaio_module_state((PyObject *)module);
+    if (state != NULL) {
+        pyaio_state_leave(state);
+    }
 }
 
 static PyModuleDef_Slot module_slots[] = {
