@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#define PYAIO_POOL_SIZE 256
+#define PYAIO_POOL_SIZE 1024
 
 typedef struct {
     int count;
