@@ -1,4 +1,5 @@
 /* The module pyaio._core: its types and functions. */
+#include "base/context.h"
 #include "base/interop.h"
 #include "base/layout.h"
 #include "base/meta.h"
@@ -61,6 +62,7 @@ static int (*const module_parts[])(PyObject *) = {
     module_verify_layout,
     module_init_interop,
     pyaio_meta_init,
+    pyaio_context_init,
     pyaio_ready_call_init,
     pyaio_handle_init,
     pyaio_timer_handle_init,

@@ -69,6 +69,13 @@ PyErr_SetRaisedException(PyObject *exc)
 #define PYAIO_TPFLAGS_INHERITED_DICT 0
 #endif
 
+/* The context that is entered in this thread, borrowed; NULL for none yet. */
+static inline PyObject *
+pyaio_thread_context(void)
+{
+    return PyThreadState_Get()->context;
+}
+
 /* Warns about throw(type, value, traceback), which 3.12 deprecated. */
 static inline int
 pyaio_throw_deprecated(Py_ssize_t nargs)

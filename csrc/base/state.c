@@ -190,6 +190,7 @@ pyaio_state_init(PyaioState *state)
 int
 pyaio_state_traverse(PyaioState *state, visitproc visit, void *arg)
 {
+    Py_VISIT(state->snapshot);
 #define X(name) Py_VISIT(state->name##_type);
     PYAIO_STATE_TYPES(X)
 #undef X
@@ -208,6 +209,8 @@ pyaio_state_clear(PyaioState *state)
     pyaio_pool_drain(&state->timer_handle_pool);
     pyaio_pool_drain(&state->future_iter_pool);
     pyaio_pool_drain(&state->sleep_pool);
+    Py_CLEAR(state->snapshot);
+    state->context_offset = 0;
 #define X(name) Py_CLEAR(state->name##_type);
     PYAIO_STATE_TYPES(X)
 #undef X

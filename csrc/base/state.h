@@ -9,6 +9,7 @@
 /* Our types. All owned. */
 #define PYAIO_STATE_TYPES(X) \
     X(Meta)                  \
+    X(ContextSnapshot)       \
     X(ReadyCall)             \
     X(Handle)                \
     X(TimerHandle)           \
@@ -160,6 +161,9 @@ typedef struct PyaioState {
     unsigned long long task_count; /* numbers the default names of tasks */
     int entered;               /* counted among the states that exist */
     unsigned long fork_generation; /* counts the forks this process came of */
+
+    PyObject *snapshot; /* owned: base/context.h, or NULL */
+    Py_ssize_t context_offset; /* in a Context, 0 where not verified */
 
     /* Offsets in the thread state, 0 where they could not be verified. */
     Py_ssize_t running_loop_offset;

@@ -1,5 +1,6 @@
 /* Handle: a callback to run once, or whenever a descriptor is ready. */
 #include "sched/handle.h"
+#include "base/context.h"
 #include "base/meta.h"
 #include "sched/report.h"
 
@@ -92,7 +93,7 @@ pyaio_handle_fill(PyaioState *state, PyaioHandleBase *self, PyObject *callback,
         self->context = Py_NewRef(context);
     }
     else {
-        self->context = PyContext_CopyCurrent();
+        self->context = pyaio_context_capture(state);
         if (self->context == NULL) {
             return -1;
         }
@@ -203,8 +204,12 @@ pyaio_handle_invoke(PyaioState *state, PyaioHandleBase *self)
     if (self->callback == NULL) {
         return 0;
     }
-    PyObject *context = Py_NewRef(self->context);
+    PyObject *context = pyaio_context_resolve(state, &self->context);
     PyObject *result = NULL;
+    Py_XINCREF(context);
+    if (context == NULL) {
+        return pyaio_report_handle(state, (PyObject *)self);
+    }
     if (PyContext_CheckExact(context)) {
         if (PyContext_Enter(context) == 0) {
             result = handle_call(self);
@@ -472,8 +477,17 @@ pyaio_handle_py_run(PyObject *op, PyObject *Py_UNUSED(unused))
 PyObject *
 pyaio_handle_py_get_context(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    PyObject *context = ((PyaioHandleBase *)op)->context;
-    return Py_NewRef(context ? context : Py_None);
+    PyObject **field = &((PyaioHandleBase *)op)->context;
+    if (*field == NULL) {
+        Py_RETURN_NONE;
+    }
+    return Py_XNewRef(pyaio_context_resolve(pyaio_state_of(op), field));
+}
+
+PyObject *
+pyaio_handle_py_get_context_field(PyObject *op, void *Py_UNUSED(closure))
+{
+    return pyaio_handle_py_get_context(op, NULL);
 }
 
 static PyMethodDef handle_methods[] = {

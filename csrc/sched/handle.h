@@ -79,6 +79,7 @@ PyObject *pyaio_handle_py_get_callback(PyObject *op, void *closure);
 PyObject *pyaio_handle_py_get_args(PyObject *op, void *closure);
 PyObject *pyaio_handle_py_get_cancelled(PyObject *op, void *closure);
 PyObject *pyaio_handle_py_get_repr(PyObject *op, void *closure);
+PyObject *pyaio_handle_py_get_context_field(PyObject *op, void *closure);
 PyObject *pyaio_handle_get_field(PyObject *op, void *closure);
 int pyaio_handle_set_field(PyObject *op, PyObject *value, void *closure);
 
@@ -98,8 +99,7 @@ int pyaio_handle_set_field(PyObject *op, PyObject *value, void *closure);
         {"_args", pyaio_handle_py_get_args, NULL, NULL, NULL},               \
         {"_cancelled", pyaio_handle_py_get_cancelled, NULL, NULL, NULL},     \
         {"_repr", pyaio_handle_py_get_repr, NULL, NULL, NULL},               \
-        {"_context", pyaio_handle_get_field, NULL, NULL,                     \
-         PYAIO_HANDLE_FIELD(context)},                                       \
+        {"_context", pyaio_handle_py_get_context_field, NULL, NULL, NULL},   \
         {"_loop", pyaio_handle_get_field, NULL, NULL,                        \
          PYAIO_HANDLE_FIELD(loop)},                                          \
     {                                                                        \

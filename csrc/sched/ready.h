@@ -14,8 +14,9 @@ typedef struct {
     /* Runs the entry, inside its context. `b` may be NULL. Returns 0, or -1
      * with an exception set, which is reported as a callback's. */
     int (*run)(PyaioState *state, PyObject *a, PyObject *b);
-    /* The context to run in, borrowed from `a`; NULL where it needs none. */
-    PyObject *(*context)(PyObject *a);
+    /* The context to run in, borrowed from `a`, or NULL with an exception. The
+     * function itself is NULL where none is needed. */
+    PyObject *(*context)(PyaioState *state, PyObject *a);
 } PyaioReadyKind;
 
 /* A Python callable that runs an entry: what other loops and debug mode

@@ -70,7 +70,14 @@ entry_as_handle(PyaioState *state, PyObject *loop, const PyaioReadyKind *kind,
     if (call == NULL) {
         return NULL;
     }
-    PyObject *context = kind->context ? kind->context(a) : NULL;
+    PyObject *context = NULL;
+    if (kind->context != NULL) {
+        context = kind->context(state, a);
+        if (context == NULL) {
+            Py_DECREF(call);
+            return NULL;
+        }
+    }
     PyObject *handle = pyaio_handle_new(state, call, NULL, 0, loop, context);
     Py_DECREF(call);
     return handle;

@@ -294,6 +294,26 @@ sched_gather(PyaioScheduler *sched)
 }
 
 static int
+run_in_context(PyaioState *state, const PyaioReadyKind *kind, PyObject *a,
+               PyObject *b)
+{
+    PyObject *context = kind->context(state, a);
+    if (context == NULL) {
+        return -1;
+    }
+    Py_INCREF(context);
+    int err = PyContext_Enter(context);
+    if (err == 0) {
+        err = kind->run(state, a, b);
+        if (PyContext_Exit(context) < 0) {
+            err = -1;
+        }
+    }
+    Py_DECREF(context);
+    return err;
+}
+
+static int
 sched_run_item(PyaioScheduler *sched, PyaioRingItem *item)
 {
     const PyaioReadyKind *kind = item->kind;
@@ -305,17 +325,8 @@ sched_run_item(PyaioScheduler *sched, PyaioRingItem *item)
         pyaio_handle_release(a);
         return err;
     }
-    PyObject *context = kind->context ? kind->context(a) : NULL;
-    if (context != NULL) {
-        Py_INCREF(context);
-        err = PyContext_Enter(context);
-        if (err == 0) {
-            err = kind->run(state, a, b);
-            if (PyContext_Exit(context) < 0) {
-                err = -1;
-            }
-        }
-        Py_DECREF(context);
+    if (kind->context != NULL) {
+        err = run_in_context(state, kind, a, b);
     }
     else {
         err = kind->run(state, a, b);
@@ -376,13 +387,12 @@ pyaio_schedule_slowly(PyaioState *state, PyObject *loop,
     if (call != NULL && call_soon != NULL) {
         PyObject *args[] = {call, b, NULL};
         Py_ssize_t count = done ? 2 : 1;
-        PyObject *context = kind->context ? kind->context(a) : NULL;
         PyObject *names = NULL;
-        if (context != NULL) {
-            names = PyTuple_Pack(1, state->str_context);
-            args[count] = context;
+        if (kind->context != NULL) {
+            args[count] = kind->context(state, a);
+            names = args[count] ? PyTuple_Pack(1, state->str_context) : NULL;
         }
-        if (context == NULL || names != NULL) {
+        if (kind->context == NULL || names != NULL) {
             result = PyObject_Vectorcall(call_soon, args, (size_t)count,
                                          names);
         }

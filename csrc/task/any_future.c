@@ -107,13 +107,13 @@ pyaio_any_future_add_waiter(PyaioState *state, PyObject *op,
     if (call == NULL) {
         return -1;
     }
-    PyObject *context = kind->context ? kind->context(target) : NULL;
+    PyObject *context = kind->context ? kind->context(state, target) : NULL;
     PyObject *done = NULL;
-    if (context == NULL) {
+    if (kind->context == NULL) {
         done = PyObject_CallMethodOneArg(op, state->str_add_done_callback,
                                          call);
     }
-    else {
+    else if (context != NULL) {
         PyObject *method = PyObject_GetAttr(op, state->str_add_done_callback);
         PyObject *names = method ? PyTuple_Pack(1, state->str_context) : NULL;
         if (names != NULL) {

@@ -196,8 +196,9 @@ pyaio_future_add_waiter(PyaioState *state, PyaioFuture *future,
     if (call == NULL) {
         return -1;
     }
-    PyObject *context = kind->context ? kind->context(target) : NULL;
-    int err = future_append_callback(base, call, context ? context : Py_None);
+    PyObject *context =
+        kind->context ? kind->context(state, target) : Py_None;
+    int err = context ? future_append_callback(base, call, context) : -1;
     Py_DECREF(call);
     return err;
 }

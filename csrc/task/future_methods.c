@@ -322,7 +322,11 @@ pyaio_future_get_callbacks(PyObject *op, void *Py_UNUSED(closure))
     PyObject *context = base->context0;
     if (future->callback0_kind != NULL &&
         future->callback0_kind->context != NULL) {
-        context = future->callback0_kind->context(base->callback0);
+        context = future->callback0_kind->context(state, base->callback0);
+        if (context == NULL) {
+            Py_DECREF(first);
+            return NULL;
+        }
     }
     PyObject *pair = PyTuple_Pack(2, first, context ? context : Py_None);
     Py_DECREF(first);

@@ -1,11 +1,12 @@
 /* One step of a task: resume the coroutine, then see what it waits for. */
 #include "task/step.h"
+#include "base/context.h"
 #include "base/interop.h"
 
 static PyObject *
-task_context(PyObject *task)
+task_context(PyaioState *state, PyObject *task)
 {
-    return ((PyaioTask *)task)->base.context;
+    return pyaio_context_resolve(state, &((PyaioTask *)task)->base.context);
 }
 
 static int
@@ -293,6 +294,10 @@ task_resume(PyaioState *state, PyaioTask *task, PyObject *exception,
         return PYGEN_ERROR;
     }
     if (exception == NULL) {
+        PyAsyncMethods *methods = Py_TYPE(coro)->tp_as_async;
+        if (methods != NULL && methods->am_send != NULL) {
+            return methods->am_send(coro, Py_None, result);
+        }
         return PyIter_Send(coro, Py_None, result);
     }
     *result = PyObject_CallMethodOneArg(coro, state->str_throw, exception);

@@ -1,5 +1,6 @@
 /* Making, starting, registering and cancelling tasks. */
 #include "task/task.h"
+#include "base/context.h"
 #include "task/setup.h"
 #include "task/step.h"
 
@@ -54,7 +55,11 @@ pyaio_task_unregister(PyaioTask *task)
 static int
 task_eager_step(PyaioState *state, PyaioTask *task)
 {
-    PyObject *context = Py_NewRef(task->base.context);
+    PyObject *context =
+        Py_XNewRef(pyaio_context_resolve(state, &task->base.context));
+    if (context == NULL) {
+        return -1;
+    }
     int err = PyContext_Enter(context);
     if (err == 0) {
         err = pyaio_task_step_inside(state, task, NULL);
@@ -213,7 +218,7 @@ pyaio_task_setup(PyaioState *state, PyaioTask *task, PyObject *coro,
     }
     PyObject *own = context != NULL && context != Py_None
                         ? Py_NewRef(context)
-                        : PyContext_CopyCurrent();
+                        : pyaio_context_capture(state);
     if (own == NULL) {
         return -1;
     }

@@ -1,4 +1,5 @@
 /* The Python type Task. */
+#include "base/context.h"
 #include "base/meta.h"
 #include "sched/report.h"
 #include "task/future_methods.h"
@@ -207,8 +208,11 @@ Task_get_coro(PyObject *op, PyObject *Py_UNUSED(unused))
 static PyObject *
 Task_get_context(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    PyObject *context = ((PyaioTask *)op)->base.context;
-    return Py_NewRef(context ? context : Py_None);
+    PyObject **field = &((PyaioTask *)op)->base.context;
+    if (*field == NULL) {
+        Py_RETURN_NONE;
+    }
+    return Py_XNewRef(pyaio_context_resolve(pyaio_state_of(op), field));
 }
 
 static PyObject *
