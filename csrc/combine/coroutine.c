@@ -489,6 +489,16 @@ coroutine_warn_never_awaited(PyObject *op)
     return err;
 }
 
+/* Whether an interrupt came between the call that made the coroutine and the
+ * await of it. The interpreter looks for one after calls of native functions,
+ * not after those that make its own coroutines: nobody forgot anything. */
+static int
+is_interrupted(PyObject *raised)
+{
+    return raised != NULL &&
+           PyErr_GivenExceptionMatches(raised, PyExc_KeyboardInterrupt);
+}
+
 static void
 Coroutine_finalize(PyObject *op)
 {
@@ -498,9 +508,13 @@ Coroutine_finalize(PyObject *op)
         return; /* ended, or the module has */
     }
     PyObject *raised = PyErr_GetRaisedException();
-    int err = self->status == PYAIO_CORO_CREATED
-                  ? coroutine_warn_never_awaited(op)
-                  : coroutine_close(self);
+    int err = 0;
+    if (self->status != PYAIO_CORO_CREATED) {
+        err = coroutine_close(self);
+    }
+    else if (!is_interrupted(raised)) {
+        err = coroutine_warn_never_awaited(op);
+    }
     if (err < 0) {
         PyErr_WriteUnraisable(op);
     }
