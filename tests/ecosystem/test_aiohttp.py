@@ -16,8 +16,8 @@ async def echo(request):
 
 async def stream(request):
     response = web.StreamResponse()
-    await response.prepare(request)
     try:
+        await response.prepare(request)
         for number in range(20):
             await response.write(b"%04d" % number * 1000)
             if number % 5 == 0:
