@@ -6,4 +6,4 @@ extras="[test]"
 . "$(dirname "$0")/environment.sh"
 cd "$root" || exit
 [ $# -gt 0 ] || set -- tests/unit tests/isolated tests/rules tests/conformance
-exec "$env/bin/pytest" -q -rs "$@"
+exec "$env/bin/pytest" -q -rfEs "$@"
