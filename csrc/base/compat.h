@@ -26,6 +26,8 @@
 #define PYAIO_HAS_CORO_STATE (PY_VERSION_HEX >= 0x030F0000)
 /* A TaskGroup can be cancelled, and its exit suppresses what is left. */
 #define PYAIO_HAS_GROUP_CANCEL (PY_VERSION_HEX >= 0x030F0000)
+/* A task's context must be a contextvars.Context. */
+#define PYAIO_CHECKS_CONTEXT (PY_VERSION_HEX >= 0x030F0000)
 /* Attribute dictionary and weak references stand before the object rather
  * than in fields of _asyncio's types. */
 #define PYAIO_MANAGED_DICT (PY_VERSION_HEX >= 0x030D0000)

@@ -94,6 +94,7 @@ static const StockEntry stock_entries[] = {
     STOCK(stock_loop_create_task, "asyncio.base_events",
           "BaseEventLoop.create_task"),
     STOCK(stock_create_task, "asyncio.tasks", "create_task"),
+    STOCK(tasks_names, "asyncio.tasks", "__dict__"),
     STOCK(stock_handle_run, "asyncio.events", "Handle._run"),
     STOCK(CancelledError, "asyncio.exceptions", "CancelledError"),
     STOCK(InvalidStateError, "asyncio.exceptions", "InvalidStateError"),

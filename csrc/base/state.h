@@ -46,6 +46,7 @@
     X(stock_BaseEventLoop)      \
     X(stock_loop_create_task)   \
     X(stock_create_task)        \
+    X(tasks_names)              \
     X(stock_handle_run)         \
     X(CancelledError)           \
     X(InvalidStateError)        \
@@ -86,6 +87,7 @@
 
 /* Interned strings, each reachable as state->str_<name>. */
 #define PYAIO_STATE_NAMES(X)         \
+    X(Task)                          \
     X(_asyncio_future_blocking)      \
     X(_check_callback)               \
     X(_check_running)                \

@@ -239,8 +239,7 @@ static PyObject *
 taskgroup_create_task(PyaioState *state, PyObject *const *args,
                       Py_ssize_t nargs, PyObject *kwnames)
 {
-    if (nargs != 2 ||
-        !PyObject_TypeCheck(args[0], state->TaskGroupBase_type) ||
+    if (nargs != 2 || !pyaio_taskgroup_check(state, args[0]) ||
         (kwnames != NULL && !stock_create_forwards(state))) {
         return NULL;
     }

@@ -23,6 +23,14 @@ typedef struct {
     char child_end; /* CHILD_END_*: whether _on_task_done() is ours */
 } PyaioTaskGroup;
 
+/* Whether `op` is a group of ours, or of a class derived from ours. */
+static inline int
+pyaio_taskgroup_check(const PyaioState *state, PyObject *op)
+{
+    return (PyObject *)Py_TYPE(op) == state->TaskGroup ||
+           PyObject_TypeCheck(op, state->TaskGroupBase_type);
+}
+
 /* Whether a field has a value other than None. */
 static inline int
 pyaio_taskgroup_has(const PyObject *field)

@@ -173,7 +173,7 @@ taskgroup_aenter(PyaioState *state, PyObject *const *args, Py_ssize_t nargs,
                  PyObject *kwnames)
 {
     if (nargs != 1 || kwnames != NULL ||
-        !PyObject_TypeCheck(args[0], state->TaskGroupBase_type)) {
+        !pyaio_taskgroup_check(state, args[0])) {
         return NULL;
     }
     return group_coroutine_new(state, &enter_kind, args[0]);
@@ -482,7 +482,7 @@ taskgroup_aexit(PyaioState *state, PyObject *const *args, Py_ssize_t nargs,
                 PyObject *kwnames)
 {
     if (nargs != 4 || kwnames != NULL ||
-        !PyObject_TypeCheck(args[0], state->TaskGroupBase_type)) {
+        !pyaio_taskgroup_check(state, args[0])) {
         return NULL;
     }
     PyObject *op = group_coroutine_new(state, &exit_kind, args[0]);

@@ -17,6 +17,13 @@ PyaioScheduler *pyaio_loop_require_open(PyObject *op);
  * RuntimeError. */
 int pyaio_loop_check_thread(PyaioScheduler *sched);
 
+/* Checks a vectorcall of (`required` arguments, *args, context=None). Returns
+ * 0 with *context borrowed or NULL, or -1 with TypeError. */
+int pyaio_loop_parse_context(PyaioState *state, const char *method,
+                             PyObject *const *args, Py_ssize_t nargs,
+                             Py_ssize_t required, PyObject *kwnames,
+                             PyObject **context);
+
 int pyaio_loop_init(PyObject *module);
 
 /* The methods of the type, by subject; each ends with a NULL entry. */

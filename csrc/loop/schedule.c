@@ -33,9 +33,8 @@ debug_check(PyaioScheduler *sched, PyObject *callback, const char *method,
     return done ? 0 : -1;
 }
 
-/* Splits a vectorcall into arguments and context=. Returns 0 or -1. */
-static int
-parse_context(PyaioState *state, const char *method, PyObject *const *args,
+int
+pyaio_loop_parse_context(PyaioState *state, const char *method, PyObject *const *args,
               Py_ssize_t nargs, Py_ssize_t required, PyObject *kwnames,
               PyObject **context)
 {
@@ -66,7 +65,7 @@ Loop_call_soon(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 {
     PyaioScheduler *sched = pyaio_loop_require_open(op);
     PyObject *context;
-    if (sched == NULL || parse_context(sched->state, "call_soon", args, nargs,
+    if (sched == NULL || pyaio_loop_parse_context(sched->state, "call_soon", args, nargs,
                                        1, kwnames, &context) < 0) {
         return NULL;
     }
@@ -89,7 +88,7 @@ Loop_call_soon_threadsafe(PyObject *op, PyObject *const *args,
     PyaioScheduler *sched = pyaio_loop_require_open(op);
     PyObject *context;
     if (sched == NULL ||
-        parse_context(sched->state, "call_soon_threadsafe", args, nargs, 1,
+        pyaio_loop_parse_context(sched->state, "call_soon_threadsafe", args, nargs, 1,
                       kwnames, &context) < 0) {
         return NULL;
     }
@@ -140,7 +139,7 @@ Loop_call_at(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 {
     PyaioState *state = pyaio_state_of(op);
     PyObject *context;
-    if (parse_context(state, "call_at", args, nargs, 2, kwnames, &context) <
+    if (pyaio_loop_parse_context(state, "call_at", args, nargs, 2, kwnames, &context) <
         0) {
         return NULL;
     }
@@ -197,7 +196,7 @@ Loop_call_later(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 {
     PyaioState *state = pyaio_state_of(op);
     PyObject *context;
-    if (parse_context(state, "call_later", args, nargs, 2, kwnames,
+    if (pyaio_loop_parse_context(state, "call_later", args, nargs, 2, kwnames,
                       &context) < 0) {
         return NULL;
     }
@@ -246,11 +245,11 @@ Loop_create_task(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     PyaioState *state = sched->state;
-    if (sched->task_factory == NULL) {
+    if (sched->task_factory == NULL && pyaio_task_class_is_ours(state)) {
         return pyaio_task_create(state, op, args[0], args + 1, kwnames);
     }
-    /* How a factory is called, and with which keywords, is the running
-     * version's own affair. */
+    /* How a factory or another class is called, and with which keywords, is
+     * the running version's own affair. */
     Py_ssize_t total = 1 + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
     PyObject **copy = PyMem_New(PyObject *, (size_t)total + 1);
     if (copy == NULL) {

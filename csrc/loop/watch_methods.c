@@ -48,15 +48,15 @@ descriptor_of(PyObject *op)
 
 static PyObject *
 loop_add_watch(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
-               unsigned direction)
+               PyObject *kwnames, unsigned direction)
 {
     PyaioScheduler *sched = pyaio_loop_require_open(op);
     if (sched == NULL) {
         return NULL;
     }
-    if (nargs < 2) {
-        PyErr_SetString(PyExc_TypeError,
-                        "a file descriptor and a callback are required");
+    PyObject *context;
+    if (pyaio_loop_parse_context(sched->state, "_add_reader", args, nargs, 2,
+                                 kwnames, &context) < 0) {
         return NULL;
     }
     int fd = descriptor_of(args[0]);
@@ -64,7 +64,7 @@ loop_add_watch(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     PyObject *handle = pyaio_handle_new(sched->state, args[1], args + 2,
-                                        nargs - 2, op, NULL);
+                                        nargs - 2, op, context);
     if (handle == NULL) {
         return NULL;
     }
@@ -77,15 +77,17 @@ loop_add_watch(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 }
 
 static PyObject *
-Loop_add_reader(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+Loop_add_reader(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                PyObject *kwnames)
 {
-    return loop_add_watch(op, args, nargs, PYAIO_POLL_READ);
+    return loop_add_watch(op, args, nargs, kwnames, PYAIO_POLL_READ);
 }
 
 static PyObject *
-Loop_add_writer(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+Loop_add_writer(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                PyObject *kwnames)
 {
-    return loop_add_watch(op, args, nargs, PYAIO_POLL_WRITE);
+    return loop_add_watch(op, args, nargs, kwnames, PYAIO_POLL_WRITE);
 }
 
 /* The descriptor of `file`, also where it was closed while watched. */
@@ -162,10 +164,15 @@ Loop_watchers(PyObject *op, PyObject *Py_UNUSED(unused))
 }
 
 #define FASTCALL(function) (PyCFunction)(void (*)(void)) function
+#define KEYWORDS (METH_FASTCALL | METH_KEYWORDS)
 
 PyMethodDef pyaio_loop_watch_methods[] = {
-    {"_add_reader", FASTCALL(Loop_add_reader), METH_FASTCALL, NULL},
-    {"_add_writer", FASTCALL(Loop_add_writer), METH_FASTCALL, NULL},
+    {"_add_reader", FASTCALL(Loop_add_reader), KEYWORDS,
+     "_add_reader($self, fd, callback, /, *args, context=None)\n--\n\n"
+     "Watch a descriptor; return the Handle."},
+    {"_add_writer", FASTCALL(Loop_add_writer), KEYWORDS,
+     "_add_writer($self, fd, callback, /, *args, context=None)\n--\n\n"
+     "Watch a descriptor; return the Handle."},
     {"_remove_reader", Loop_remove_reader, METH_O, NULL},
     {"_remove_writer", Loop_remove_writer, METH_O, NULL},
     {"_watchers", Loop_watchers, METH_NOARGS,

@@ -293,6 +293,19 @@ sched_gather(PyaioScheduler *sched)
     return sched_poll(sched, timeout_ms);
 }
 
+/* context.run(entry) of anything that has such a method. */
+static int
+run_in_any_context(PyaioState *state, const PyaioReadyKind *kind,
+                   PyObject *context, PyObject *a, PyObject *b)
+{
+    PyObject *call = pyaio_ready_call_new(state, kind, a, b);
+    PyObject *done =
+        call ? PyObject_CallMethod(context, "run", "O", call) : NULL;
+    Py_XDECREF(call);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
 static int
 run_in_context(PyaioState *state, const PyaioReadyKind *kind, PyObject *a,
                PyObject *b)
@@ -300,6 +313,9 @@ run_in_context(PyaioState *state, const PyaioReadyKind *kind, PyObject *a,
     PyObject *context = kind->context(state, a);
     if (context == NULL) {
         return -1;
+    }
+    if (!PyContext_CheckExact(context)) {
+        return run_in_any_context(state, kind, context, a, b);
     }
     Py_INCREF(context);
     int err = PyContext_Enter(context);

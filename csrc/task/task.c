@@ -216,6 +216,13 @@ pyaio_task_setup(PyaioState *state, PyaioTask *task, PyObject *coro,
         task_check_coroutine(state, task, coro) < 0) {
         return -1;
     }
+    if (PYAIO_CHECKS_CONTEXT && context != NULL && context != Py_None &&
+        !PyContext_CheckExact(context)) {
+        task->future.log_destroy = 0;
+        PyErr_Format(PyExc_TypeError,
+                     "a contextvars.Context was expected, got %R", context);
+        return -1;
+    }
     PyObject *own = context != NULL && context != Py_None
                         ? Py_NewRef(context)
                         : pyaio_context_capture(state);
@@ -241,12 +248,13 @@ PyObject *
 pyaio_task_new(PyaioState *state, PyObject *coro, PyObject *loop,
                PyObject *name, PyObject *context, int eager)
 {
-    PyObject *op = pyaio_pool_take(&state->task_pool, state->Task_type,
-                                   sizeof(PyaioTask));
+    PyObject *op = pyaio_pool_take_untracked(
+        &state->task_pool, state->Task_type, sizeof(PyaioTask));
     if (op == NULL) {
         return NULL;
     }
-    pyaio_task_mark(op);
+    pyaio_task_mark(op); /* before anybody traverses it */
+    PyObject_GC_Track(op);
     if (pyaio_task_setup(state, (PyaioTask *)op, coro, loop, name, context,
                          eager) < 0) {
         PyObject *raised = PyErr_GetRaisedException();
@@ -354,6 +362,16 @@ pyaio_task_create(PyaioState *state, PyObject *loop, PyObject *coro,
                               values, names);
 }
 
+int
+pyaio_task_class_is_ours(PyaioState *state)
+{
+    PyObject *found = PyDict_GetItemWithError(state->tasks_names,
+                                              state->str_Task);
+    PyErr_Clear();
+    return found == state->stock_Task ||
+           found == (PyObject *)state->Task_type;
+}
+
 PyObject *
 pyaio_loop_create_task(PyaioState *state, PyObject *loop, PyObject *coro,
                        PyObject *const *values, PyObject *names)
@@ -361,7 +379,8 @@ pyaio_loop_create_task(PyaioState *state, PyObject *loop, PyObject *coro,
     PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
     if (sched != NULL && sched->poller != NULL &&
         sched->task_factory == NULL &&
-        pyaio_sched_is_native(sched, PYAIO_LOOP_CREATE_TASK)) {
+        pyaio_sched_is_native(sched, PYAIO_LOOP_CREATE_TASK) &&
+        pyaio_task_class_is_ours(state)) {
         return pyaio_task_create(state, loop, coro, values, names);
     }
     PyObject *method = PyObject_GetAttr(loop, state->str_create_task);

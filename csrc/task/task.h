@@ -19,6 +19,9 @@ PyObject *pyaio_loop_create_task(PyaioState *state, PyObject *loop,
                                  PyObject *coro, PyObject *const *kwvalues,
                                  PyObject *kwnames);
 
+/* Whether asyncio.tasks.Task, which stock loops instantiate, is stock's or
+ * ours: a program may have put another class there. */
+int pyaio_task_class_is_ours(PyaioState *state);
 /* The same of a loop of ours that has no task factory. */
 PyObject *pyaio_task_create(PyaioState *state, PyObject *loop, PyObject *coro,
                             PyObject *const *kwvalues, PyObject *kwnames);
