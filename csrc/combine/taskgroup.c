@@ -425,11 +425,20 @@ static PyMemberDef taskgroup_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
+PyDoc_STRVAR(taskgroup_doc,
+             "TaskGroup()\n--\n\n"
+             "What is native of the TaskGroup that stands on it.");
+
 static PyType_Slot taskgroup_slots[] = {
-    {Py_tp_init, TaskGroup_init},       {Py_tp_traverse, TaskGroup_traverse},
-    {Py_tp_clear, TaskGroup_clear},     {Py_tp_dealloc, TaskGroup_dealloc},
-    {Py_tp_methods, taskgroup_methods}, {Py_tp_getset, taskgroup_getset},
-    {Py_tp_members, taskgroup_members}, {0, NULL},
+    {Py_tp_doc, (void *)(uintptr_t)taskgroup_doc},
+    {Py_tp_init, TaskGroup_init},
+    {Py_tp_traverse, TaskGroup_traverse},
+    {Py_tp_clear, TaskGroup_clear},
+    {Py_tp_dealloc, TaskGroup_dealloc},
+    {Py_tp_methods, taskgroup_methods},
+    {Py_tp_getset, taskgroup_getset},
+    {Py_tp_members, taskgroup_members},
+    {0, NULL},
 };
 
 static PyType_Spec taskgroup_spec = {
