@@ -20,12 +20,12 @@ typedef struct {
     /* What runs when it is done, where base.callback0 is a native waiter
      * rather than a Python callable; NULL for the latter. */
     const PyaioReadyKind *callback0_kind;
-    uint8_t is_task;      /* which object this is embedded in */
-    uint8_t blocking;     /* _asyncio_future_blocking */
-    uint8_t log_tb;       /* an exception nobody has retrieved */
-    uint8_t must_cancel;  /* of a task: throw CancelledError at its next step */
-    uint8_t log_destroy;  /* of a task: tell when destroyed while pending */
-    uint8_t own_cancel;   /* somebody set `cancel` on the instance */
+    uint32_t is_task : 1;     /* which object this is embedded in */
+    uint32_t blocking : 1;    /* _asyncio_future_blocking */
+    uint32_t log_tb : 1;      /* an exception nobody has retrieved */
+    uint32_t must_cancel : 1; /* of a task: throw CancelledError next */
+    uint32_t log_destroy : 1; /* of a task: tell when destroyed pending */
+    uint32_t own_cancel : 1;  /* somebody set `cancel` on the instance */
     uint32_t cancel_requests; /* of a task: cancel() less uncancel() */
 } PyaioFuture;
 
@@ -37,7 +37,9 @@ typedef struct {
 typedef struct {
     PyaioTaskBase base;
     PyaioFuture future;
-    PyaioLink link; /* in state->tasks while unfinished (before 3.14) */
+#if !PYAIO_HAS_CALL_GRAPH
+    PyaioLink link; /* in state->tasks while unfinished */
+#endif
 } PyaioTask;
 
 static inline PyObject *

@@ -288,7 +288,7 @@ pyaio_future_set_blocking(PyObject *op, PyObject *value,
     if (truth < 0) {
         return -1;
     }
-    future->blocking = (uint8_t)truth;
+    future->blocking = truth != 0;
     return 0;
 }
 

@@ -313,7 +313,7 @@ Task_set_log_destroy(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
     if (truth < 0) {
         return -1;
     }
-    ((PyaioTask *)op)->future.log_destroy = (uint8_t)truth;
+    ((PyaioTask *)op)->future.log_destroy = truth != 0;
     return 0;
 }
 
