@@ -1,52 +1,7 @@
 /* Coroutine: what every native coroutine has in common. */
 #include "combine/coroutine.h"
 #include "combine/combine.h"
-
-static inline PyObject *
-coroutine_function(PyaioState *state, PyaioCoroutine *self)
-{
-    return *(PyObject **)(void *)((char *)state + self->kind->function);
-}
-
-/* --- origin: where it was made, while the interpreter tracks that -------- */
-
-static PyObject *
-origin_entry(PyFrameObject *frame)
-{
-    PyCodeObject *code = PyFrame_GetCode(frame);
-    PyObject *entry = Py_BuildValue(
-        "OiO", code->co_filename, PyFrame_GetLineNumber(frame), code->co_name);
-    Py_DECREF(code);
-    return entry;
-}
-
-/* A tuple of (file, line, function) of up to `depth` callers. */
-static PyObject *
-origin_collect(int depth)
-{
-    PyObject *entries = PyList_New(0);
-    if (entries == NULL) {
-        return NULL;
-    }
-    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
-    while (frame != NULL && PyList_GET_SIZE(entries) < depth) {
-        PyObject *entry = origin_entry(frame);
-        if (entry == NULL || PyList_Append(entries, entry) < 0) {
-            Py_XDECREF(entry);
-            Py_DECREF(frame);
-            Py_DECREF(entries);
-            return NULL;
-        }
-        Py_DECREF(entry);
-        PyFrameObject *back = PyFrame_GetBack(frame);
-        Py_DECREF(frame);
-        frame = back;
-    }
-    Py_XDECREF(frame);
-    PyObject *origin = PyList_AsTuple(entries);
-    Py_DECREF(entries);
-    return origin;
-}
+#include "combine/coroutine_attributes.h"
 
 int
 pyaio_coroutine_setup(PyaioCoroutine *self, const PyaioCoroutineKind *kind)
@@ -54,7 +9,7 @@ pyaio_coroutine_setup(PyaioCoroutine *self, const PyaioCoroutineKind *kind)
     self->kind = kind;
     int depth = PyThreadState_Get()->coroutine_origin_tracking_depth;
     if (depth > 0) {
-        self->origin = origin_collect(depth);
+        self->origin = pyaio_coroutine_origin(depth);
         return self->origin ? 0 : -1;
     }
     return 0;
@@ -354,114 +309,6 @@ Coroutine_repr(PyObject *op)
     return text;
 }
 
-/* --- the coroutine's attributes ------------------------------------------ */
-
-static PyObject *
-Coroutine_get_name(PyObject *op, void *closure)
-{
-    PyaioCoroutine *self = (PyaioCoroutine *)op;
-    PyObject *own = closure ? self->qualname : self->name;
-    if (own != NULL) {
-        return Py_NewRef(own);
-    }
-    return PyObject_GetAttrString(coroutine_function(pyaio_state_of(op), self),
-                                  closure ? "__qualname__" : "__name__");
-}
-
-static int
-Coroutine_set_name(PyObject *op, PyObject *value, void *closure)
-{
-    PyaioCoroutine *self = (PyaioCoroutine *)op;
-    if (value == NULL || !PyUnicode_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "%s must be set to a string object",
-                     closure ? "__qualname__" : "__name__");
-        return -1;
-    }
-    Py_XSETREF(*(closure ? &self->qualname : &self->name), Py_NewRef(value));
-    return 0;
-}
-
-/* inspect and others ask isinstance(..., CoroutineType). */
-static PyObject *
-Coroutine_get_class(PyObject *op, void *Py_UNUSED(closure))
-{
-    return Py_NewRef(pyaio_state_of(op)->CoroutineType);
-}
-
-static PyObject *
-Coroutine_get_await(PyObject *op, void *Py_UNUSED(closure))
-{
-    PyaioCoroutine *self = (PyaioCoroutine *)op;
-    if (self->status != PYAIO_CORO_SUSPENDED) {
-        Py_RETURN_NONE;
-    }
-    PyObject *mirror = self->kind->mirror(pyaio_state_of(op), self);
-    PyObject *awaited =
-        mirror ? PyObject_GetAttrString(mirror, "cr_await") : NULL;
-    Py_XDECREF(mirror);
-    if (awaited == Py_None && self->await.awaited != NULL) {
-        Py_SETREF(awaited, Py_NewRef(self->await.awaited));
-    }
-    return awaited;
-}
-
-static PyObject *
-Coroutine_get_code(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyObject_GetAttrString(
-        coroutine_function(pyaio_state_of(op), (PyaioCoroutine *)op),
-        "__code__");
-}
-
-static PyObject *
-Coroutine_get_frame(PyObject *op, void *Py_UNUSED(closure))
-{
-    PyaioCoroutine *self = (PyaioCoroutine *)op;
-    if (self->status == PYAIO_CORO_CLOSED) {
-        Py_RETURN_NONE;
-    }
-    PyObject *mirror = self->kind->mirror(pyaio_state_of(op), self);
-    PyObject *frame =
-        mirror ? PyObject_GetAttrString(mirror, "cr_frame") : NULL;
-    Py_XDECREF(mirror);
-    return frame;
-}
-
-static PyObject *
-Coroutine_get_running(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(((PyaioCoroutine *)op)->status ==
-                           PYAIO_CORO_RUNNING);
-}
-
-static PyObject *
-Coroutine_get_suspended(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(((PyaioCoroutine *)op)->status ==
-                           PYAIO_CORO_SUSPENDED);
-}
-
-#if PYAIO_HAS_CORO_STATE
-static PyObject *
-Coroutine_get_state(PyObject *op, void *Py_UNUSED(closure))
-{
-    static const char *const names[] = {
-        [PYAIO_CORO_CREATED] = "CORO_CREATED",
-        [PYAIO_CORO_SUSPENDED] = "CORO_SUSPENDED",
-        [PYAIO_CORO_RUNNING] = "CORO_RUNNING",
-        [PYAIO_CORO_CLOSED] = "CORO_CLOSED",
-    };
-    return PyUnicode_InternFromString(names[((PyaioCoroutine *)op)->status]);
-}
-#endif
-
-static PyObject *
-Coroutine_get_origin(PyObject *op, void *Py_UNUSED(closure))
-{
-    PyObject *origin = ((PyaioCoroutine *)op)->origin;
-    return Py_NewRef(origin ? origin : Py_None);
-}
-
 /* --- its end ------------------------------------------------------------- */
 
 /* Warns by the same route as the interpreter, which names the origin too. */
@@ -481,7 +328,7 @@ coroutine_warn_never_awaited(PyObject *op)
         return done ? 0 : -1;
     }
     PyErr_Clear();
-    PyObject *name = Coroutine_get_name(op, "");
+    PyObject *name = PyObject_GetAttrString(op, "__qualname__");
     int err = name ? PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
                                       "coroutine '%U' was never awaited", name)
                    : -1;
@@ -588,22 +435,6 @@ static PyMethodDef coroutine_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyGetSetDef coroutine_getset[] = {
-    {"__class__", Coroutine_get_class, NULL, NULL, NULL},
-    {"__name__", Coroutine_get_name, Coroutine_set_name, NULL, NULL},
-    {"__qualname__", Coroutine_get_name, Coroutine_set_name, NULL, ""},
-    {"cr_await", Coroutine_get_await, NULL, NULL, NULL},
-    {"cr_code", Coroutine_get_code, NULL, NULL, NULL},
-    {"cr_frame", Coroutine_get_frame, NULL, NULL, NULL},
-    {"cr_origin", Coroutine_get_origin, NULL, NULL, NULL},
-    {"cr_running", Coroutine_get_running, NULL, NULL, NULL},
-#if PYAIO_HAS_CORO_STATE
-    {"cr_state", Coroutine_get_state, NULL, NULL, NULL},
-#endif
-    {"cr_suspended", Coroutine_get_suspended, NULL, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
 static PyMemberDef coroutine_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(PyaioCoroutine, weakrefs),
      READONLY, NULL},
@@ -619,7 +450,7 @@ static PyType_Slot coroutine_slots[] = {
     {Py_tp_clear, Coroutine_clear},
     {Py_tp_dealloc, Coroutine_dealloc},
     {Py_tp_methods, coroutine_methods},
-    {Py_tp_getset, coroutine_getset},
+    {Py_tp_getset, pyaio_coroutine_getset},
     {Py_tp_members, coroutine_members},
     {0, NULL},
 };
