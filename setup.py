@@ -6,9 +6,9 @@ PYAIO_BUILD_BASE=DIR puts the build's temporary files into DIR.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
+import sysconfig
 from glob import glob
 from pathlib import Path
 
@@ -48,23 +48,9 @@ def sources() -> list[str]:
     return sorted(str(c) for c in found if c.parent.name != "poll" or c.name not in foreign)
 
 
-def base_sizes() -> list[tuple[str, str]]:
-    """Macros with the instance sizes of the running interpreter's own types, which ours extend.
-
-    The module checks them again at import: another patch release may differ.
-    """
-    import _asyncio  # after asyncio: the other way round leaves mismatched registries below 3.14
-
-    bases = {
-        "FUTURE": _asyncio.Future,
-        "TASK": _asyncio.Task,
-        "HANDLE": asyncio.Handle,
-        "TIMERHANDLE": asyncio.TimerHandle,
-    }
-    threadsafe = getattr(asyncio.events, "_ThreadSafeHandle", None)
-    if threadsafe is not None:
-        bases["THREADSAFE_HANDLE"] = threadsafe
-    return [(f"PYAIO_{n}_BASE_SIZE", str(cls.__basicsize__)) for n, cls in bases.items()]
+def debug_macros() -> list[tuple[str, str]]:
+    """Py_DEBUG for a debug interpreter, whose headers some systems share with the release build."""
+    return [("Py_DEBUG", "1")] * bool(sysconfig.get_config_var("Py_DEBUG"))
 
 
 class BuildExt(build_ext):
@@ -99,7 +85,7 @@ core = Extension(
     sources=sources(),
     depends=["setup.py", *glob("csrc/**/*.h", recursive=True)],
     include_dirs=["csrc"],
-    define_macros=[("_GNU_SOURCE", "1"), *base_sizes()],
+    define_macros=[("_GNU_SOURCE", "1"), *debug_macros()],
     extra_compile_args=flags + sanitizers,
     extra_link_args=sanitizers,
 )

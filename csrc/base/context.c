@@ -116,8 +116,8 @@ is_variables(Py_ssize_t offset, PyObject *empty, PyObject *copy,
     void *const *words[] = {(void *)((char *)empty + offset),
                             (void *)((char *)copy + offset),
                             (void *)((char *)changed + offset)};
-    return *words[0] != NULL && *words[0] == *words[1] &&
-           *words[2] != NULL && *words[0] != *words[2];
+    return *words[0] != NULL && *words[0] == *words[1] && *words[2] != NULL &&
+           *words[0] != *words[2];
 }
 
 /* A context like `copy`, in which a variable was set. */
@@ -126,8 +126,7 @@ changed_context(PyObject *copy)
 {
     PyObject *changed = PyContext_Copy(copy);
     PyObject *variable = PyContextVar_New("pyaio_probe", NULL);
-    if (changed == NULL || variable == NULL ||
-        PyContext_Enter(changed) < 0) {
+    if (changed == NULL || variable == NULL || PyContext_Enter(changed) < 0) {
         Py_XDECREF(variable);
         Py_CLEAR(changed);
         return NULL;

@@ -1,7 +1,8 @@
 /* Contexts that are copied when they are first entered, not when a callback or
  * a task is made.
  *
- * call_soon() and create_task() take a copy of the current context. Most copies
+ * call_soon() and create_task() take a copy of the current context. Most
+ * copies
  * would hold the same variables; so what is stored first is a snapshot, one
  * object for all who ask while no variable changes. Nobody ever enters it:
  * pyaio_context_resolve() puts a copy of one's own in its place.
@@ -20,14 +21,14 @@ PyObject *pyaio_context_capture(PyaioState *state);
 
 PyObject *pyaio_context_copy_snapshot(PyObject **field);
 
-/* The context behind a field that pyaio_context_capture() filled (or that holds
+/* The context behind a field that pyaio_context_capture() filled (or that
+ * holds
  * any other context): borrowed from the field, NULL with an exception. */
 static inline PyObject *
 pyaio_context_resolve(PyaioState *state, PyObject **field)
 {
     PyObject *context = *field;
-    if (context != NULL &&
-        !Py_IS_TYPE(context, state->ContextSnapshot_type)) {
+    if (context != NULL && !Py_IS_TYPE(context, state->ContextSnapshot_type)) {
         return context;
     }
     return pyaio_context_copy_snapshot(field);

@@ -122,8 +122,8 @@ pyaio_leave_task(PyaioState *state, const PyaioTaskPlace *place,
 }
 
 PyObject *
-pyaio_current_task(PyaioState *state,
-                   const PyaioTaskPlace *Py_UNUSED(place), PyObject *loop)
+pyaio_current_task(PyaioState *state, const PyaioTaskPlace *Py_UNUSED(place),
+                   PyObject *loop)
 {
     if (state->current_task_offset != 0 && state->running_loop_offset != 0 &&
         *thread_field(state->running_loop_offset) == loop) {
@@ -176,8 +176,8 @@ pyaio_interop_init(PyaioState *state)
     if (before == NULL && PyErr_Occurred()) {
         return -1;
     }
-    PyObject *current = before ? pyaio_current_task(state, NULL, before)
-                               : Py_NewRef(Py_None);
+    PyObject *current =
+        before ? pyaio_current_task(state, NULL, before) : Py_NewRef(Py_None);
     if (current == NULL) {
         Py_XDECREF(before);
         return -1;
@@ -241,9 +241,9 @@ pyaio_interop_sync(PyaioState *state, const PyaioTaskPlace *place)
     /* First: what follows hashes the loop, which leads here again. */
     *place->written = current;
     PyObject *raised = PyErr_GetRaisedException();
-    int err = current ? PyDict_SetItem(state->current_tasks, place->loop,
-                                       current)
-                      : unwrite_current(state, place, written);
+    int err = current
+                  ? PyDict_SetItem(state->current_tasks, place->loop, current)
+                  : unwrite_current(state, place, written);
     if (raised != NULL) {
         PyErr_Clear();
         PyErr_SetRaisedException(raised);
@@ -295,7 +295,7 @@ pyaio_current_task(PyaioState *state, const PyaioTaskPlace *place,
 
 #endif
 
-/* --- eager starts --------------------------------------------------------- */
+/* --- eager starts -------------------------------------------------------- */
 
 #if PYAIO_HAS_EAGER
 int
@@ -324,8 +324,8 @@ pyaio_eager_leave(PyaioState *state, const PyaioTaskPlace *place,
                   PyObject *loop, PyaioEagerScope *scope)
 {
     PyObject *raised = PyErr_GetRaisedException();
-    PyObject *task = PyObject_CallFunctionObjArgs(
-        state->swap_current_task, loop, scope->previous, NULL);
+    PyObject *task = PyObject_CallFunctionObjArgs(state->swap_current_task,
+                                                  loop, scope->previous, NULL);
     Py_DECREF(scope->previous);
     if (scope->outer != NULL) {
         *place->current = *place->written = scope->outer;
@@ -340,7 +340,7 @@ pyaio_eager_leave(PyaioState *state, const PyaioTaskPlace *place,
 }
 #endif
 
-/* --- who awaits whom ------------------------------------------------------- */
+/* --- who awaits whom ----------------------------------------------------- */
 
 #if PYAIO_HAS_CALL_GRAPH
 int
@@ -358,8 +358,7 @@ pyaio_awaited_by_add(PyaioState *state, PyObject *future, PyObject *waiter)
 }
 
 int
-pyaio_awaited_by_discard(PyaioState *state, PyObject *future,
-                         PyObject *waiter)
+pyaio_awaited_by_discard(PyaioState *state, PyObject *future, PyObject *waiter)
 {
     PyaioFutureBase *base = (PyaioFutureBase *)future;
     if (base->awaited_by == NULL) {

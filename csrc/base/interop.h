@@ -7,7 +7,8 @@
  * every stock reader hashes the loop first: pyaio_interop_sync(), called from
  * our loop's tp_hash, brings the dictionary up to date only then.
  *
- * Registry. From 3.14 on _asyncio links tasks derived from its own into a list.
+ * Registry. From 3.14 on _asyncio links tasks derived from its own into a
+ * list.
  * Before, it has a WeakSet; ours stand in state->tasks instead, which the
  * package makes that WeakSet's iteration include. */
 #ifndef PYAIO_BASE_INTEROP_H
@@ -75,8 +76,8 @@ int pyaio_stock_awaited_by_discard(PyaioState *state, PyObject *op,
                                    PyObject *waiter);
 #else
 static inline int
-pyaio_awaited_by_add(PyaioState *Py_UNUSED(state),
-                     PyObject *Py_UNUSED(future), PyObject *Py_UNUSED(waiter))
+pyaio_awaited_by_add(PyaioState *Py_UNUSED(state), PyObject *Py_UNUSED(future),
+                     PyObject *Py_UNUSED(waiter))
 {
     return 0;
 }

@@ -36,16 +36,11 @@ probe_field(PyObject *op, size_t offset, PyObject *sentinel)
 #define TASK_FIELD(name) offsetof(PyaioTaskBase, name)
 
 static const size_t future_fields[] = {
-    FUTURE_FIELD(loop),
-    FUTURE_FIELD(callback0),
-    FUTURE_FIELD(context0),
-    FUTURE_FIELD(callbacks),
-    FUTURE_FIELD(exception),
-    FUTURE_FIELD(exception_tb),
-    FUTURE_FIELD(result),
-    FUTURE_FIELD(source_traceback),
-    FUTURE_FIELD(cancel_message),
-    FUTURE_FIELD(cancelled_exc),
+    FUTURE_FIELD(loop),           FUTURE_FIELD(callback0),
+    FUTURE_FIELD(context0),       FUTURE_FIELD(callbacks),
+    FUTURE_FIELD(exception),      FUTURE_FIELD(exception_tb),
+    FUTURE_FIELD(result),         FUTURE_FIELD(source_traceback),
+    FUTURE_FIELD(cancel_message), FUTURE_FIELD(cancelled_exc),
 #if PYAIO_HAS_CALL_GRAPH
     FUTURE_FIELD(awaited_by),
 #endif

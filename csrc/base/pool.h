@@ -65,7 +65,8 @@ pyaio_pool_give(PyaioPool *pool, PyObject *op)
     Py_DECREF(type);
 }
 
-/* Frees everything, and keeps nothing from then on. The types must be alive. */
+/* Frees everything, and keeps nothing from then on. The types must be
+ * alive. */
 void pyaio_pool_drain(PyaioPool *pool);
 
 #endif

@@ -44,8 +44,7 @@ int
 pyaio_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec,
                PyTypeObject *base)
 {
-    PyObject *type =
-        PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
     if (type == NULL) {
         return -1;
     }
@@ -86,8 +85,7 @@ static const StockEntry stock_entries[] = {
           "TaskGroup._on_task_done"),
     STOCK(stock_sleep, "asyncio.tasks", "sleep"),
     STOCK(stock_gather, "asyncio.tasks", "gather"),
-    STOCK_OPTIONAL(discard_awaited_by, "asyncio.tasks",
-                   "_discard_awaited_by"),
+    STOCK_OPTIONAL(discard_awaited_by, "asyncio.tasks", "_discard_awaited_by"),
     STOCK(set_unless_cancelled, "asyncio.futures",
           "_set_result_unless_cancelled"),
     STOCK(stock_BaseEventLoop, "asyncio.base_events", "BaseEventLoop"),
@@ -164,10 +162,10 @@ pyaio_state_init(PyaioState *state)
     pyaio_list_init(&state->tasks);
     state->entered = 1;
     state_enter(state);
-#define X(name)                                             \
-    state->str_##name = PyUnicode_InternFromString(#name);  \
-    if (state->str_##name == NULL) {                        \
-        return -1;                                          \
+#define X(name)                                            \
+    state->str_##name = PyUnicode_InternFromString(#name); \
+    if (state->str_##name == NULL) {                       \
+        return -1;                                         \
     }
     PYAIO_STATE_NAMES(X)
 #undef X

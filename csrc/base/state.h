@@ -27,116 +27,116 @@
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */
-#define PYAIO_STATE_STOCK(X)    \
-    X(stock_Future)             \
-    X(stock_Task)               \
-    X(stock_Handle)             \
-    X(stock_TimerHandle)        \
-    X(stock_ThreadSafeHandle)   \
-    X(stock_TaskGroup)          \
-    X(stock_TaskGroup_aenter)   \
-    X(stock_TaskGroup_aexit)    \
-    X(stock_TaskGroup_leave)    \
-    X(stock_TaskGroup_create)   \
-    X(stock_TaskGroup_ended)    \
-    X(stock_sleep)              \
-    X(stock_gather)             \
-    X(discard_awaited_by)       \
-    X(set_unless_cancelled)     \
-    X(stock_BaseEventLoop)      \
-    X(stock_loop_create_task)   \
-    X(stock_create_task)        \
-    X(tasks_names)              \
-    X(stock_handle_run)         \
-    X(CancelledError)           \
-    X(InvalidStateError)        \
-    X(get_event_loop)           \
-    X(get_running_loop)         \
-    X(events)                   \
-    X(get_asyncgen_hooks)       \
-    X(set_asyncgen_hooks)       \
-    X(current_tasks)            \
-    X(current_task)             \
-    X(enter_task)               \
-    X(leave_task)               \
-    X(swap_current_task)        \
-    X(register_task)            \
-    X(unregister_task)          \
-    X(register_eager_task)      \
-    X(unregister_eager_task)    \
-    X(awaited_by_add)           \
-    X(awaited_by_discard)       \
-    X(iscoroutine)              \
-    X(ensure_future)            \
-    X(format_callback_source)   \
-    X(extract_stack)            \
-    X(future_repr)              \
-    X(future_repr_info)         \
-    X(task_repr)                \
-    X(task_get_stack)           \
-    X(task_print_stack)         \
-    X(is_debug_mode)            \
-    X(GenericAlias)             \
-    X(FunctionType)             \
-    X(CoroutineType)            \
-    X(warn)                     \
-    X(base_events)              \
-    X(format_handle)            \
-    X(EventLoop)                \
+#define PYAIO_STATE_STOCK(X)  \
+    X(stock_Future)           \
+    X(stock_Task)             \
+    X(stock_Handle)           \
+    X(stock_TimerHandle)      \
+    X(stock_ThreadSafeHandle) \
+    X(stock_TaskGroup)        \
+    X(stock_TaskGroup_aenter) \
+    X(stock_TaskGroup_aexit)  \
+    X(stock_TaskGroup_leave)  \
+    X(stock_TaskGroup_create) \
+    X(stock_TaskGroup_ended)  \
+    X(stock_sleep)            \
+    X(stock_gather)           \
+    X(discard_awaited_by)     \
+    X(set_unless_cancelled)   \
+    X(stock_BaseEventLoop)    \
+    X(stock_loop_create_task) \
+    X(stock_create_task)      \
+    X(tasks_names)            \
+    X(stock_handle_run)       \
+    X(CancelledError)         \
+    X(InvalidStateError)      \
+    X(get_event_loop)         \
+    X(get_running_loop)       \
+    X(events)                 \
+    X(get_asyncgen_hooks)     \
+    X(set_asyncgen_hooks)     \
+    X(current_tasks)          \
+    X(current_task)           \
+    X(enter_task)             \
+    X(leave_task)             \
+    X(swap_current_task)      \
+    X(register_task)          \
+    X(unregister_task)        \
+    X(register_eager_task)    \
+    X(unregister_eager_task)  \
+    X(awaited_by_add)         \
+    X(awaited_by_discard)     \
+    X(iscoroutine)            \
+    X(ensure_future)          \
+    X(format_callback_source) \
+    X(extract_stack)          \
+    X(future_repr)            \
+    X(future_repr_info)       \
+    X(task_repr)              \
+    X(task_get_stack)         \
+    X(task_print_stack)       \
+    X(is_debug_mode)          \
+    X(GenericAlias)           \
+    X(FunctionType)           \
+    X(CoroutineType)          \
+    X(warn)                   \
+    X(base_events)            \
+    X(format_handle)          \
+    X(EventLoop)              \
     X(TaskGroup)
 
 /* Interned strings, each reachable as state->str_<name>. */
-#define PYAIO_STATE_NAMES(X)         \
-    X(Task)                          \
-    X(_asyncio_future_blocking)      \
-    X(_check_callback)               \
-    X(_check_running)                \
-    X(_asyncgen_finalizer_hook)      \
-    X(_asyncgen_firstiter_hook)      \
-    X(_cancelled)                    \
-    X(_log_destroy_pending)          \
-    X(_loop)                         \
-    X(_on_task_done)                 \
-    X(_run)                          \
-    X(_run_forever_cleanup)          \
-    X(_run_forever_setup)            \
-    X(_set_running_loop)             \
+#define PYAIO_STATE_NAMES(X)          \
+    X(Task)                           \
+    X(_asyncio_future_blocking)       \
+    X(_check_callback)                \
+    X(_check_running)                 \
+    X(_asyncgen_finalizer_hook)       \
+    X(_asyncgen_firstiter_hook)       \
+    X(_cancelled)                     \
+    X(_log_destroy_pending)           \
+    X(_loop)                          \
+    X(_on_task_done)                  \
+    X(_run)                           \
+    X(_run_forever_cleanup)           \
+    X(_run_forever_setup)             \
+    X(_set_running_loop)              \
     X(_set_coroutine_origin_tracking) \
-    X(_source_traceback)             \
-    X(_tasks)                        \
-    X(_timer_handle_cancelled)       \
-    X(add_done_callback)             \
-    X(call_at)                       \
-    X(call_exception_handler)        \
-    X(call_later)                    \
-    X(call_soon)                     \
-    X(call_soon_threadsafe)          \
-    X(cancel)                        \
-    X(cancelled)                     \
-    X(close)                         \
-    X(context)                       \
-    X(create_future)                 \
-    X(create_task)                   \
-    X(done)                          \
-    X(eager_start)                   \
-    X(exception)                     \
-    X(fileno)                        \
-    X(future)                        \
-    X(get_debug)                     \
-    X(get_loop)                      \
-    X(handle)                        \
-    X(is_running)                    \
-    X(loop)                          \
-    X(message)                       \
-    X(msg)                           \
-    X(name)                          \
-    X(result)                        \
-    X(send)                          \
-    X(set_result)                    \
-    X(source_traceback)              \
-    X(task)                          \
-    X(throw)                         \
-    X(time)                          \
+    X(_source_traceback)              \
+    X(_tasks)                         \
+    X(_timer_handle_cancelled)        \
+    X(add_done_callback)              \
+    X(call_at)                        \
+    X(call_exception_handler)         \
+    X(call_later)                     \
+    X(call_soon)                      \
+    X(call_soon_threadsafe)           \
+    X(cancel)                         \
+    X(cancelled)                      \
+    X(close)                          \
+    X(context)                        \
+    X(create_future)                  \
+    X(create_task)                    \
+    X(done)                           \
+    X(eager_start)                    \
+    X(exception)                      \
+    X(fileno)                         \
+    X(future)                         \
+    X(get_debug)                      \
+    X(get_loop)                       \
+    X(handle)                         \
+    X(is_running)                     \
+    X(loop)                           \
+    X(message)                        \
+    X(msg)                            \
+    X(name)                           \
+    X(result)                         \
+    X(send)                           \
+    X(set_result)                     \
+    X(source_traceback)               \
+    X(task)                           \
+    X(throw)                          \
+    X(time)                           \
     X(uncancel)
 
 #define PYAIO_STATE_OBJECTS(X) PYAIO_STATE_STOCK(X)
@@ -158,13 +158,13 @@ typedef struct PyaioState {
     PyaioPool future_iter_pool;
     PyaioPool sleep_pool;
 
-    PyaioLink tasks;           /* every unfinished Task of ours where stock's
+    PyaioLink tasks; /* every unfinished Task of ours where stock's
                                   own registry is slow (base/interop.h) */
     unsigned long long task_count; /* numbers the default names of tasks */
-    int entered;               /* counted among the states that exist */
+    int entered;                   /* counted among the states that exist */
     unsigned long fork_generation; /* counts the forks this process came of */
 
-    PyObject *snapshot; /* owned: base/context.h, or NULL */
+    PyObject *snapshot;        /* owned: base/context.h, or NULL */
     Py_ssize_t context_offset; /* in a Context, 0 where not verified */
 
     /* Offsets in the thread state, 0 where they could not be verified. */

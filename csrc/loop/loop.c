@@ -42,8 +42,7 @@ Loop_init(PyObject *op, PyObject *args, PyObject *kwargs)
     if (self->head.sched.state != NULL) {
         return 0;
     }
-    self->head.sched.shares_current_task =
-        Py_TYPE(op)->tp_hash == Loop_hash;
+    self->head.sched.shares_current_task = Py_TYPE(op)->tp_hash == Loop_hash;
     return pyaio_sched_open(&self->head.sched, pyaio_state_of(op), op);
 }
 
@@ -80,8 +79,14 @@ Loop_dealloc(PyObject *op)
 }
 
 static PyObject *
-Loop_set_exception_handler(PyObject *op, PyObject *handler)
+Loop_set_exception_handler(PyObject *op, PyObject *args, PyObject *kwargs)
 {
+    static char *names[] = {"handler", NULL};
+    PyObject *handler;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:set_exception_handler",
+                                     names, &handler)) {
+        return NULL;
+    }
     if (handler != Py_None && !PyCallable_Check(handler)) {
         PyErr_Format(PyExc_TypeError,
                      "A callable object or None is expected, got %R", handler);
@@ -93,13 +98,15 @@ Loop_set_exception_handler(PyObject *op, PyObject *handler)
 }
 
 static PyMethodDef own_methods[] = {
-    {"set_exception_handler", Loop_set_exception_handler, METH_O,
-     "set_exception_handler($self, handler, /)\n--\n\n"
+    {"set_exception_handler",
+     (PyCFunction)(void (*)(void))Loop_set_exception_handler,
+     METH_VARARGS | METH_KEYWORDS,
+     "set_exception_handler($self, handler)\n--\n\n"
      "Call handler(loop, context) for errors; None: the default handler."},
     {NULL, NULL, 0, NULL},
 };
 
-/* --- attributes ---------------------------------------------------------------- */
+/* --- attributes ---------------------------------------------------------- */
 
 static PyObject *
 loop_get_object(PyObject *op, void *closure)
@@ -159,8 +166,7 @@ Loop_set_thread_id(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
 static PyObject *
 Loop_get_clock_resolution(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyFloat_FromDouble(
-        ((PyaioLoop *)op)->head.sched.clock_resolution);
+    return PyFloat_FromDouble(((PyaioLoop *)op)->head.sched.clock_resolution);
 }
 
 static int
@@ -181,15 +187,14 @@ Loop_get_ready(PyObject *op, void *Py_UNUSED(closure))
 {
     PyaioScheduler *sched = &((PyaioLoop *)op)->head.sched;
     PyObject *result = PyList_New(0);
-    for (size_t i = 0;
-         result != NULL && i < pyaio_ring_length(&sched->ready); i++) {
+    for (size_t i = 0; result != NULL && i < pyaio_ring_length(&sched->ready);
+         i++) {
         PyaioRingItem *item = pyaio_ring_at(&sched->ready, i);
-        PyObject *shown =
-            item->kind == &pyaio_ready_handle ||
-                    item->kind == &pyaio_ready_foreign_handle
-                ? Py_NewRef((PyObject *)item->a)
-                : pyaio_ready_call_new(sched->state, item->kind, item->a,
-                                       item->b);
+        PyObject *shown = item->kind == &pyaio_ready_handle ||
+                                  item->kind == &pyaio_ready_foreign_handle
+                              ? Py_NewRef((PyObject *)item->a)
+                              : pyaio_ready_call_new(sched->state, item->kind,
+                                                     item->a, item->b);
         if (shown == NULL || PyList_Append(result, shown) < 0) {
             Py_CLEAR(result);
         }
@@ -212,16 +217,11 @@ Loop_get_scheduled(PyObject *op, void *Py_UNUSED(closure))
     return result;
 }
 
-#define OBJECT(name, field)                    \
-    {                                          \
-        name, loop_get_object, loop_set_object, NULL, \
-            (void *)offsetof(PyaioLoop, field) \
-    }
-#define FLAG(name, field, setter)                                     \
-    {                                                                 \
-        name, loop_get_flag, setter, NULL,                            \
-            (void *)offsetof(PyaioLoop, field)                        \
-    }
+#define OBJECT(name, field)                        \
+    {name, loop_get_object, loop_set_object, NULL, \
+     (void *)offsetof(PyaioLoop, field)}
+#define FLAG(name, field, setter) \
+    {name, loop_get_flag, setter, NULL, (void *)offsetof(PyaioLoop, field)}
 
 static PyGetSetDef loop_getset[] = {
     OBJECT("_exception_handler", exception_handler),
@@ -233,8 +233,8 @@ static PyGetSetDef loop_getset[] = {
     FLAG("_debug", head.sched.debug, loop_set_flag),
     FLAG("_stopping", head.sched.stopping, loop_set_flag),
     {"_thread_id", Loop_get_thread_id, Loop_set_thread_id, NULL, NULL},
-    {"_clock_resolution", Loop_get_clock_resolution,
-     Loop_set_clock_resolution, NULL, NULL},
+    {"_clock_resolution", Loop_get_clock_resolution, Loop_set_clock_resolution,
+     NULL, NULL},
     {"_ready", Loop_get_ready, NULL, NULL, NULL},
     {"_scheduled", Loop_get_scheduled, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -245,7 +245,7 @@ PyDoc_STRVAR(loop_doc,
              "The native part of an event loop: scheduling, timers, polling.");
 
 static PyType_Slot loop_slots[] = {
-    {Py_tp_doc, (void *)loop_doc},
+    {Py_tp_doc, (void *)(uintptr_t)loop_doc},
     {Py_tp_init, Loop_init},
     {Py_tp_traverse, Loop_traverse},
     {Py_tp_clear, Loop_clear},

@@ -7,7 +7,7 @@
 typedef struct {
     PyaioLoopHead head;
     PyObject *exception_handler; /* owned, or NULL */
-    PyObject *old_agen_hooks;    /* owned: asyncgen hooks to restore, or NULL */
+    PyObject *old_agen_hooks; /* owned: asyncgen hooks to restore, or NULL */
     int closed;
 } PyaioLoop;
 

@@ -39,7 +39,8 @@ static int
 track_coroutine_origins(PyaioLoop *self, int enabled)
 {
     PyObject *done = PyObject_CallMethodOneArg(
-        (PyObject *)self, self->head.sched.state->str__set_coroutine_origin_tracking,
+        (PyObject *)self,
+        self->head.sched.state->str__set_coroutine_origin_tracking,
         enabled ? Py_True : Py_False);
     Py_XDECREF(done);
     return done ? 0 : -1;
@@ -56,7 +57,8 @@ install_asyncgen_hooks(PyaioLoop *self)
         return -1;
     }
     Py_XSETREF(self->old_agen_hooks, old);
-    PyObject *first = PyObject_GetAttr(op, state->str__asyncgen_firstiter_hook);
+    PyObject *first =
+        PyObject_GetAttr(op, state->str__asyncgen_firstiter_hook);
     PyObject *final =
         first ? PyObject_GetAttr(op, state->str__asyncgen_finalizer_hook)
               : NULL;
@@ -207,8 +209,7 @@ PyMethodDef pyaio_loop_run_methods[] = {
      "Return True while the loop runs."},
     {"is_closed", Loop_is_closed, METH_NOARGS,
      "Return True once the loop is closed."},
-    {"get_debug", Loop_get_debug, METH_NOARGS,
-     "Return True in debug mode."},
+    {"get_debug", Loop_get_debug, METH_NOARGS, "Return True in debug mode."},
     {"_check_closed", Loop_check_closed, METH_NOARGS, NULL},
     {"_run_forever_setup", Loop_run_forever_setup, METH_NOARGS, NULL},
     {"_run_forever_cleanup", Loop_run_forever_cleanup, METH_NOARGS, NULL},

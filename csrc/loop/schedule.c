@@ -26,17 +26,17 @@ debug_check(PyaioScheduler *sched, PyObject *callback, const char *method,
     if (check_thread && pyaio_loop_check_thread(sched) < 0) {
         return -1;
     }
-    PyObject *done =
-        PyObject_CallMethod(sched->loop, "_check_callback", "Os", callback,
-                            method);
+    PyObject *done = PyObject_CallMethod(sched->loop, "_check_callback", "Os",
+                                         callback, method);
     Py_XDECREF(done);
     return done ? 0 : -1;
 }
 
 int
-pyaio_loop_parse_context(PyaioState *state, const char *method, PyObject *const *args,
-              Py_ssize_t nargs, Py_ssize_t required, PyObject *kwnames,
-              PyObject **context)
+pyaio_loop_parse_context(PyaioState *state, const char *method,
+                         PyObject *const *args, Py_ssize_t nargs,
+                         Py_ssize_t required, PyObject *kwnames,
+                         PyObject **context)
 {
     *context = NULL;
     if (nargs < required) {
@@ -59,14 +59,83 @@ pyaio_loop_parse_context(PyaioState *state, const char *method, PyObject *const 
     return 0;
 }
 
+typedef PyObject *(*LoopMethod)(PyObject *, PyObject *const *, Py_ssize_t,
+                                PyObject *);
+
+/* The value that `kwnames` gives to `name`, or NULL. */
+static PyObject *
+find_keyword(const char *name, PyObject *const *values, PyObject *kwnames)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
+        PyObject *keyword = PyTuple_GET_ITEM(kwnames, i);
+        if (PyUnicode_CompareWithASCIIString(keyword, name) == 0) {
+            return values[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether required arguments came by keyword, as call_later(delay=1, ...). */
+static inline int
+came_by_keyword(Py_ssize_t nargs, Py_ssize_t required, PyObject *kwnames)
+{
+    return nargs < required && kwnames != NULL;
+}
+
+/* Calls `method` anew with the arguments `names` (ended by NULL) in their
+ * places, whether they were given by position or by keyword. */
+static PyObject *
+call_positionally(LoopMethod method, PyObject *op, const char *const *names,
+                  PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *const *values = args + nargs;
+    PyObject *bound[4]; /* at most two required arguments, and context */
+    Py_ssize_t count = 0, used = 0;
+    for (; names[count] != NULL; count++) {
+        PyObject *value = find_keyword(names[count], values, kwnames);
+        bound[count] = count < nargs ? args[count] : value;
+        used += count >= nargs;
+        if (bound[count] == NULL || (count < nargs && value != NULL)) {
+            PyErr_Format(PyExc_TypeError,
+                         "argument '%s' is missing or given twice",
+                         names[count]);
+            return NULL;
+        }
+    }
+    bound[count] = find_keyword("context", values, kwnames);
+    if (PyTuple_GET_SIZE(kwnames) != used + (bound[count] != NULL)) {
+        PyErr_SetString(PyExc_TypeError, "got an unexpected keyword argument");
+        return NULL;
+    }
+    PyObject *context_name = NULL;
+    if (bound[count] != NULL) {
+        context_name = PyTuple_Pack(1, pyaio_state_of(op)->str_context);
+        if (context_name == NULL) {
+            return NULL;
+        }
+    }
+    PyObject *result = method(op, bound, count, context_name);
+    Py_XDECREF(context_name);
+    return result;
+}
+
+static const char *const callback_name[] = {"callback", NULL};
+static const char *const call_later_names[] = {"delay", "callback", NULL};
+static const char *const call_at_names[] = {"when", "callback", NULL};
+
 static PyObject *
 Loop_call_soon(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                PyObject *kwnames)
 {
+    if (came_by_keyword(nargs, 1, kwnames)) {
+        return call_positionally(Loop_call_soon, op, callback_name, args,
+                                 nargs, kwnames);
+    }
     PyaioScheduler *sched = pyaio_loop_require_open(op);
     PyObject *context;
-    if (sched == NULL || pyaio_loop_parse_context(sched->state, "call_soon", args, nargs,
-                                       1, kwnames, &context) < 0) {
+    if (sched == NULL ||
+        pyaio_loop_parse_context(sched->state, "call_soon", args, nargs, 1,
+                                 kwnames, &context) < 0) {
         return NULL;
     }
     if (sched->debug && debug_check(sched, args[0], "call_soon", 1) < 0) {
@@ -85,11 +154,15 @@ static PyObject *
 Loop_call_soon_threadsafe(PyObject *op, PyObject *const *args,
                           Py_ssize_t nargs, PyObject *kwnames)
 {
+    if (came_by_keyword(nargs, 1, kwnames)) {
+        return call_positionally(Loop_call_soon_threadsafe, op, callback_name,
+                                 args, nargs, kwnames);
+    }
     PyaioScheduler *sched = pyaio_loop_require_open(op);
     PyObject *context;
     if (sched == NULL ||
-        pyaio_loop_parse_context(sched->state, "call_soon_threadsafe", args, nargs, 1,
-                      kwnames, &context) < 0) {
+        pyaio_loop_parse_context(sched->state, "call_soon_threadsafe", args,
+                                 nargs, 1, kwnames, &context) < 0) {
         return NULL;
     }
     if (sched->debug &&
@@ -137,10 +210,14 @@ static PyObject *
 Loop_call_at(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
              PyObject *kwnames)
 {
+    if (came_by_keyword(nargs, 2, kwnames)) {
+        return call_positionally(Loop_call_at, op, call_at_names, args, nargs,
+                                 kwnames);
+    }
     PyaioState *state = pyaio_state_of(op);
     PyObject *context;
-    if (pyaio_loop_parse_context(state, "call_at", args, nargs, 2, kwnames, &context) <
-        0) {
+    if (pyaio_loop_parse_context(state, "call_at", args, nargs, 2, kwnames,
+                                 &context) < 0) {
         return NULL;
     }
     if (args[0] == Py_None) {
@@ -194,10 +271,14 @@ static PyObject *
 Loop_call_later(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                 PyObject *kwnames)
 {
+    if (came_by_keyword(nargs, 2, kwnames)) {
+        return call_positionally(Loop_call_later, op, call_later_names, args,
+                                 nargs, kwnames);
+    }
     PyaioState *state = pyaio_state_of(op);
     PyObject *context;
     if (pyaio_loop_parse_context(state, "call_later", args, nargs, 2, kwnames,
-                      &context) < 0) {
+                                 &context) < 0) {
         return NULL;
     }
     if (args[0] == Py_None) {
@@ -210,8 +291,7 @@ Loop_call_later(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     }
     int plain = PyFloat_CheckExact(args[0]) || PyLong_CheckExact(args[0]);
     if (!plain || sched->debug ||
-        !pyaio_sched_is_native(sched,
-                               PYAIO_LOOP_TIME | PYAIO_LOOP_CALL_AT)) {
+        !pyaio_sched_is_native(sched, PYAIO_LOOP_TIME | PYAIO_LOOP_CALL_AT)) {
         return call_later_slowly(sched, args, nargs, kwnames);
     }
     double delay = PyFloat_AsDouble(args[0]);
@@ -229,16 +309,33 @@ Loop_create_future(PyObject *op, PyObject *Py_UNUSED(unused))
     return pyaio_future_new(pyaio_state_of(op), op);
 }
 
+/* BaseEventLoop.create_task(op, ...) of the running version. */
+static PyObject *
+create_task_as_stock(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                     PyObject *kwnames)
+{
+    PyaioState *state = pyaio_state_of(op);
+    Py_ssize_t total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    PyObject **copy = PyMem_New(PyObject *, (size_t)total + 1);
+    if (copy == NULL) {
+        return PyErr_NoMemory();
+    }
+    copy[0] = op;
+    memcpy(copy + 1, args, (size_t)total * sizeof(PyObject *));
+    PyObject *task = PyObject_Vectorcall(state->stock_loop_create_task, copy,
+                                         (size_t)nargs + 1, kwnames);
+    PyMem_Free(copy);
+    return task;
+}
+
 static PyObject *
 Loop_create_task(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                  PyObject *kwnames)
 {
     if (nargs != 1) {
-        PyErr_Format(PyExc_TypeError,
-                     "create_task() takes exactly 1 positional argument (%zd "
-                     "given)",
-                     nargs);
-        return NULL;
+        /* coro= by keyword, or wrong: the running version's own method takes
+         * it apart. */
+        return create_task_as_stock(op, args, nargs, kwnames);
     }
     PyaioScheduler *sched = pyaio_loop_require_open(op);
     if (sched == NULL) {
@@ -250,22 +347,18 @@ Loop_create_task(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     }
     /* How a factory or another class is called, and with which keywords, is
      * the running version's own affair. */
-    Py_ssize_t total = 1 + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
-    PyObject **copy = PyMem_New(PyObject *, (size_t)total + 1);
-    if (copy == NULL) {
-        return PyErr_NoMemory();
-    }
-    copy[0] = op;
-    memcpy(copy + 1, args, (size_t)total * sizeof(PyObject *));
-    PyObject *task = PyObject_Vectorcall(state->stock_loop_create_task, copy,
-                                         2, kwnames);
-    PyMem_Free(copy);
-    return task;
+    return create_task_as_stock(op, args, nargs, kwnames);
 }
 
 static PyObject *
-Loop_set_task_factory(PyObject *op, PyObject *factory)
+Loop_set_task_factory(PyObject *op, PyObject *args, PyObject *kwargs)
 {
+    static char *names[] = {"factory", NULL};
+    PyObject *factory;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:set_task_factory", names,
+                                     &factory)) {
+        return NULL;
+    }
     PyaioScheduler *sched = &((PyaioLoop *)op)->head.sched;
     if (factory != Py_None && !PyCallable_Check(factory)) {
         PyErr_SetString(PyExc_TypeError,
@@ -303,10 +396,9 @@ Loop_add_callback(PyObject *op, PyObject *handle)
                Py_IS_TYPE(handle, state->TimerHandle_type) ||
                Py_IS_TYPE(handle, state->ThreadSafeHandle_type);
     if (!(ours && pyaio_handle_is_cancelled(handle)) &&
-        pyaio_sched_push(sched,
-                         ours ? &pyaio_ready_handle
-                              : &pyaio_ready_foreign_handle,
-                         handle, NULL) < 0) {
+        pyaio_sched_push(
+            sched, ours ? &pyaio_ready_handle : &pyaio_ready_foreign_handle,
+            handle, NULL) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -335,16 +427,16 @@ Loop_timer_handle_cancelled(PyObject *Py_UNUSED(op),
 
 PyMethodDef pyaio_loop_schedule_methods[] = {
     {"call_soon", FASTCALL(Loop_call_soon), KEYWORDS,
-     "call_soon($self, callback, /, *args, context=None)\n--\n\n"
+     "call_soon($self, callback, *args, context=None)\n--\n\n"
      "Call callback(*args) in the next iteration; return its Handle."},
     {"call_soon_threadsafe", FASTCALL(Loop_call_soon_threadsafe), KEYWORDS,
-     "call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\n"
+     "call_soon_threadsafe($self, callback, *args, context=None)\n--\n\n"
      "Like call_soon(), from any thread."},
     {"call_later", FASTCALL(Loop_call_later), KEYWORDS,
-     "call_later($self, delay, callback, /, *args, context=None)\n--\n\n"
+     "call_later($self, delay, callback, *args, context=None)\n--\n\n"
      "Call callback(*args) after `delay` seconds; return its TimerHandle."},
     {"call_at", FASTCALL(Loop_call_at), KEYWORDS,
-     "call_at($self, when, callback, /, *args, context=None)\n--\n\n"
+     "call_at($self, when, callback, *args, context=None)\n--\n\n"
      "Call callback(*args) at `when`, in seconds of time(); return its "
      "TimerHandle."},
     {"time", Loop_time, METH_NOARGS,
@@ -352,11 +444,12 @@ PyMethodDef pyaio_loop_schedule_methods[] = {
     {"create_future", Loop_create_future, METH_NOARGS,
      "Return a Future bound to this loop."},
     {"create_task", FASTCALL(Loop_create_task), KEYWORDS,
-     "create_task($self, coro, /, **kwargs)\n--\n\n"
+     "create_task($self, coro, **kwargs)\n--\n\n"
      "Schedule a coroutine; return its Task. Keywords as in the running "
      "version: name, context, and from 3.14 on whatever Task takes."},
-    {"set_task_factory", Loop_set_task_factory, METH_O,
-     "set_task_factory($self, factory, /)\n--\n\n"
+    {"set_task_factory", FASTCALL(Loop_set_task_factory),
+     METH_VARARGS | METH_KEYWORDS,
+     "set_task_factory($self, factory)\n--\n\n"
      "Let factory(loop, coro, **kwargs) make the tasks; None: Task."},
     {"get_task_factory", Loop_get_task_factory, METH_NOARGS,
      "Return the task factory, or None."},

@@ -27,7 +27,8 @@ typedef struct {
     int (*modify)(PyaioPoller *poller, int fd, unsigned mask);
     int (*remove)(PyaioPoller *poller, int fd);
     /* Waits at most timeout_ms milliseconds (-1: without limit) and points
-     * *events at what is ready, valid until the next call. Returns how many. */
+     * *events at what is ready, valid until the next call. Returns how
+     * many. */
     int (*wait)(PyaioPoller *poller, int timeout_ms,
                 const PyaioPollEvent **events);
     /* The back end's own descriptor, or -1. */

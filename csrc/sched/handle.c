@@ -115,12 +115,10 @@ PyObject *
 pyaio_handle_new(PyaioState *state, PyObject *callback, PyObject *const *args,
                  Py_ssize_t nargs, PyObject *loop, PyObject *context)
 {
-    PyObject *op =
-        pyaio_pool_take_untracked(&state->handle_pool, state->Handle_type,
-                                  sizeof(PyaioHandleBase));
-    if (op != NULL &&
-        pyaio_handle_fill(state, (PyaioHandleBase *)op, callback, args, nargs,
-                          loop, context) < 0) {
+    PyObject *op = pyaio_pool_take_untracked(
+        &state->handle_pool, state->Handle_type, sizeof(PyaioHandleBase));
+    if (op != NULL && pyaio_handle_fill(state, (PyaioHandleBase *)op, callback,
+                                        args, nargs, loop, context) < 0) {
         Py_CLEAR(op);
     }
     return op;
@@ -137,13 +135,12 @@ pyaio_handle_check_run(PyaioState *state)
         ours->tp_version_tag == state->handle_tag) {
         return;
     }
-    PyObject *run =
-        PyObject_GetAttr((PyObject *)stock, state->str__run);
+    PyObject *run = PyObject_GetAttr((PyObject *)stock, state->str__run);
     PyObject *native = PyObject_GetAttr((PyObject *)ours, state->str__run);
     PyErr_Clear();
-    state->handle_run_replaced =
-        run != state->stock_handle_run || native == NULL ||
-        !Py_IS_TYPE(native, &PyMethodDescr_Type);
+    state->handle_run_replaced = run != state->stock_handle_run ||
+                                 native == NULL ||
+                                 !Py_IS_TYPE(native, &PyMethodDescr_Type);
     Py_XDECREF(run);
     Py_XDECREF(native);
     state->stock_handle_tag = stock->tp_version_tag;
@@ -179,7 +176,8 @@ handle_call(PyaioHandleBase *self)
     return result;
 }
 
-/* Calls context.run(callback, *args) of a context that is not the interpreter's. */
+/* Calls context.run(callback, *args) of a context that is not the
+ * interpreter's. */
 static PyObject *
 handle_call_in(PyaioHandleBase *self, PyObject *context)
 {
@@ -303,8 +301,8 @@ handle_cancelled_repr(PyObject *handle)
     const char *name = Py_TYPE(handle)->tp_name;
     const char *dot = strrchr(name, '.');
     PyObject *plain = PyUnicode_FromFormat("<%s", dot ? dot + 1 : name);
-    PyObject *marked = PyUnicode_FromFormat("<%s cancelled",
-                                            dot ? dot + 1 : name);
+    PyObject *marked =
+        PyUnicode_FromFormat("<%s cancelled", dot ? dot + 1 : name);
     PyObject *result = NULL;
     if (text != NULL && plain != NULL && marked != NULL) {
         result = PyUnicode_Replace(text, plain, marked, 1);
@@ -351,13 +349,13 @@ pyaio_handle_format_source(PyaioState *state, PyObject *handle)
     if (takes_debug) {
         int debug = loop_get_debug(state, self->loop);
         PyObject *kwargs =
-            debug < 0 ? NULL
-                      : Py_BuildValue("{sO}", "debug",
-                                      debug ? Py_True : Py_False);
+            debug < 0
+                ? NULL
+                : Py_BuildValue("{sO}", "debug", debug ? Py_True : Py_False);
         PyObject *pair = kwargs ? PyTuple_Pack(2, callback, args) : NULL;
-        result = pair ? PyObject_Call(state->format_callback_source, pair,
-                                      kwargs)
-                      : NULL;
+        result =
+            pair ? PyObject_Call(state->format_callback_source, pair, kwargs)
+                 : NULL;
         Py_XDECREF(pair);
         Py_XDECREF(kwargs);
     }
@@ -377,8 +375,7 @@ Handle_init(PyObject *op, PyObject *args, PyObject *kwargs)
     static char *names[] = {"callback", "args", "loop", "context", NULL};
     PyObject *callback, *arguments, *loop, *context = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|O:Handle", names,
-                                     &callback, &arguments, &loop,
-                                     &context)) {
+                                     &callback, &arguments, &loop, &context)) {
         return -1;
     }
     return pyaio_handle_init_from_python(op, callback, arguments, loop,
@@ -550,13 +547,12 @@ static PyGetSetDef handle_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(handle_doc,
-             "Handle(callback, args, loop, context=None)\n--\n\n"
-             "A callback scheduled with loop.call_soon().\n\n"
-             "Mirrors asyncio.Handle.");
+PyDoc_STRVAR(handle_doc, "Handle(callback, args, loop, context=None)\n--\n\n"
+                         "A callback scheduled with loop.call_soon().\n\n"
+                         "Mirrors asyncio.Handle.");
 
 static PyType_Slot handle_slots[] = {
-    {Py_tp_doc, (void *)handle_doc},
+    {Py_tp_doc, (void *)(uintptr_t)handle_doc},
     {Py_tp_init, Handle_init},
     {Py_tp_traverse, pyaio_handle_traverse},
     {Py_tp_clear, pyaio_handle_clear},

@@ -85,13 +85,13 @@ int pyaio_handle_set_field(PyObject *op, PyObject *value, void *closure);
 
 #define PYAIO_HANDLE_FIELD(name) ((void *)offsetof(PyaioHandleBase, name))
 
-#define PYAIO_HANDLE_METHODS                                               \
-    {"cancelled", pyaio_handle_py_cancelled, METH_NOARGS,                  \
-     "Return True if the callback was cancelled."},                        \
-        {"get_context", pyaio_handle_py_get_context, METH_NOARGS,          \
-         "Return the contextvars.Context in which the callback runs."},    \
-    {                                                                      \
-        "_run", pyaio_handle_py_run, METH_NOARGS, NULL                     \
+#define PYAIO_HANDLE_METHODS                                            \
+    {"cancelled", pyaio_handle_py_cancelled, METH_NOARGS,               \
+     "Return True if the callback was cancelled."},                     \
+        {"get_context", pyaio_handle_py_get_context, METH_NOARGS,       \
+         "Return the contextvars.Context in which the callback runs."}, \
+    {                                                                   \
+        "_run", pyaio_handle_py_run, METH_NOARGS, NULL                  \
     }
 
 #define PYAIO_HANDLE_GETSET                                                  \

@@ -25,7 +25,8 @@ static const WatchedMethod watched_methods[] = {
 static PyObject *
 watched_name(const PyaioState *state, size_t i)
 {
-    return *(PyObject **)((char *)state + watched_methods[i].name);
+    const char *field = (const char *)state + watched_methods[i].name;
+    return *(PyObject *const *)(const void *)field;
 }
 
 /* Whether `type` resolves `name` to the method that our C type defines. */

@@ -2,7 +2,8 @@
  *
  * An entry is a kind with two object references. Plain callbacks are Handles;
  * a step of a task or the end of a gathered child has a kind of its own, which
- * the layer that owns it defines, so that nothing is allocated to schedule it. */
+ * the layer that owns it defines, so that nothing is allocated to schedule
+ * it. */
 #ifndef PYAIO_SCHED_READY_H
 #define PYAIO_SCHED_READY_H
 
@@ -20,7 +21,8 @@ typedef struct {
 } PyaioReadyKind;
 
 /* A Python callable that runs an entry: what other loops and debug mode
- * schedule, and what stands for it in a future's list of callbacks. Called with
+ * schedule, and what stands for it in a future's list of callbacks. Called
+ * with
  * an argument it runs with that as `b`. */
 typedef struct {
     PyObject_HEAD

@@ -143,7 +143,6 @@ static PyType_Spec ready_call_spec = {
 int
 pyaio_ready_call_init(PyObject *module)
 {
-    return pyaio_add_type(module,
-                          &pyaio_module_state(module)->ReadyCall_type,
+    return pyaio_add_type(module, &pyaio_module_state(module)->ReadyCall_type,
                           &ready_call_spec, NULL);
 }

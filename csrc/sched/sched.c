@@ -190,8 +190,7 @@ sched_fire_timers(PyaioScheduler *sched)
         return -1;
     }
     /* As stock, one clock resolution ahead, and always forward. */
-    double end =
-        fmax(now + sched->clock_resolution, nextafter(now, INFINITY));
+    double end = fmax(now + sched->clock_resolution, nextafter(now, INFINITY));
     while (sched->timers.length > 0 && sched->timers.entries[0].when < end) {
         PyaioTimerNode *node = sched->timers.entries[0].node;
         if (pyaio_ring_push(&sched->ready, node->kind, node->owner, NULL) <
@@ -245,10 +244,9 @@ sched_poll(PyaioScheduler *sched, int timeout_ms)
     else {
         sched->quiet_turns = 0;
         sched->polling = timeout_ms != 0;
-        Py_BEGIN_ALLOW_THREADS
-        count = pyaio_poller.wait(poller, timeout_ms, &events);
-        Py_END_ALLOW_THREADS
-        sched->polling = 0;
+        Py_BEGIN_ALLOW_THREADS count =
+            pyaio_poller.wait(poller, timeout_ms, &events);
+        Py_END_ALLOW_THREADS sched->polling = 0;
         if (PyErr_CheckSignals() < 0) {
             return -1;
         }
@@ -409,8 +407,8 @@ pyaio_schedule_slowly(PyaioState *state, PyObject *loop,
             names = args[count] ? PyTuple_Pack(1, state->str_context) : NULL;
         }
         if (kind->context == NULL || names != NULL) {
-            result = PyObject_Vectorcall(call_soon, args, (size_t)count,
-                                         names);
+            result =
+                PyObject_Vectorcall(call_soon, args, (size_t)count, names);
         }
         Py_XDECREF(names);
     }

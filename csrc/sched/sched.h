@@ -3,7 +3,8 @@
  *
  * Invariants
  * - Only what was ready when an iteration began runs in it, in FIFO order.
- * - `polling` is set exactly while the thread that runs the loop may be blocked
+ * - `polling` is set exactly while the thread that runs the loop may be
+ * blocked
  *   without the GIL; everything else here is guarded by the GIL.
  * - Each descriptor in `watches` with a reader or a writer is registered with
  *   the poller for just these events. */
@@ -50,24 +51,24 @@ typedef struct PyaioScheduler {
     int stopping;
     int debug;
     double clock_resolution; /* seconds; a timer due within it may fire */
-    unsigned quiet_turns; /* turns since the poll was last made */
+    unsigned quiet_turns;    /* turns since the poll was last made */
     unsigned long fork_generation; /* of the process that made the poller */
-    unsigned long thread_id; /* of the running thread, 0 while stopped */
+    unsigned long thread_id;       /* of the running thread, 0 while stopped */
 
     PyaioState *state;
     PyObject *loop;           /* borrowed: the object this is embedded in */
     PyObject *task_factory;   /* owned, or NULL */
     PyObject *current_handle; /* borrowed: debug mode, what is running */
 
-    unsigned overridden;          /* mask of PYAIO_LOOP_*, valid for type_tag */
+    unsigned overridden; /* mask of PYAIO_LOOP_*, valid for type_tag */
     unsigned instance_overridden; /* those of them set on the instance */
     unsigned type_tag;            /* version of the loop's type */
 
     int shares_current_task; /* the two fields below are in use: nobody gave
                                 the loop a hash of its own */
-    PyObject *current_task; /* borrowed: our task that is running, where the
+    PyObject *current_task;  /* borrowed: our task that is running, where the
                                interpreter has no field for it */
-    PyObject *written_task; /* borrowed: what we wrote for this loop into
+    PyObject *written_task;  /* borrowed: what we wrote for this loop into
                                asyncio's dictionary of current tasks */
 } PyaioScheduler;
 
@@ -83,7 +84,8 @@ int pyaio_sched_open(PyaioScheduler *sched, PyaioState *state, PyObject *loop);
 void pyaio_sched_close(PyaioScheduler *sched);
 int pyaio_sched_traverse(PyaioScheduler *sched, visitproc visit, void *arg);
 
-/* Runs until `stopping`. Returns 0, or -1 with the exception that broke out. */
+/* Runs until `stopping`. Returns 0, or -1 with the exception that broke
+ * out. */
 int pyaio_sched_run(PyaioScheduler *sched);
 
 /* Lets a blocked poll return. Needs the GIL. */
@@ -134,7 +136,8 @@ pyaio_sched_is_native(PyaioScheduler *sched, unsigned mask)
     return !(sched->overridden & mask);
 }
 
-/* Queues an entry, taking new references. Returns 0, or -1 with MemoryError. */
+/* Queues an entry, taking new references. Returns 0, or -1 with
+ * MemoryError. */
 static inline int
 pyaio_sched_push(PyaioScheduler *sched, const PyaioReadyKind *kind,
                  PyObject *a, PyObject *b)

@@ -1,7 +1,8 @@
 /* ThreadSafeHandle: what call_soon_threadsafe() returns.
  *
  * From Python 3.14 on, a thread that cancels one (or asks whether it is
- * cancelled) while its callback runs elsewhere waits for the callback's end. */
+ * cancelled) while its callback runs elsewhere waits for the callback's
+ * end. */
 #include "base/meta.h"
 #include "sched/handle.h"
 
@@ -12,10 +13,10 @@ typedef struct {
 #if PYAIO_HAS_THREADSAFE_HANDLE
     PyObject *lock; /* the stock class's field; always NULL */
 #endif
-    unsigned long runner;     /* thread that runs the callback, or 0 */
-    PyThread_type_lock gate;  /* held while it runs, made by the first that
+    unsigned long runner;    /* thread that runs the callback, or 0 */
+    PyThread_type_lock gate; /* held while it runs, made by the first that
                                  has to wait */
-    Py_ssize_t waiters;       /* threads blocked at the gate */
+    Py_ssize_t waiters;      /* threads blocked at the gate */
 } ThreadSafeHandle;
 
 PyObject *
@@ -25,9 +26,8 @@ pyaio_threadsafe_handle_new(PyaioState *state, PyObject *callback,
 {
     PyTypeObject *type = state->ThreadSafeHandle_type;
     PyObject *op = type->tp_alloc(type, 0);
-    if (op != NULL &&
-        pyaio_handle_fill(state, (PyaioHandleBase *)op, callback, args, nargs,
-                          loop, context) < 0) {
+    if (op != NULL && pyaio_handle_fill(state, (PyaioHandleBase *)op, callback,
+                                        args, nargs, loop, context) < 0) {
         Py_CLEAR(op);
     }
     return op;
@@ -51,8 +51,7 @@ pyaio_threadsafe_handle_invoke(PyaioState *state, PyObject *op)
 static int
 threadsafe_handle_wait(ThreadSafeHandle *self)
 {
-    while (self->runner != 0 &&
-           self->runner != PyThread_get_thread_ident()) {
+    while (self->runner != 0 && self->runner != PyThread_get_thread_ident()) {
         if (self->gate == NULL) {
             self->gate = PyThread_allocate_lock();
             if (self->gate == NULL) {
@@ -63,11 +62,10 @@ threadsafe_handle_wait(ThreadSafeHandle *self)
         }
         PyThread_type_lock gate = self->gate;
         self->waiters++;
-        Py_BEGIN_ALLOW_THREADS
-        PyThread_acquire_lock(gate, WAIT_LOCK);
+        Py_BEGIN_ALLOW_THREADS PyThread_acquire_lock(gate, WAIT_LOCK);
         PyThread_release_lock(gate);
-        Py_END_ALLOW_THREADS
-        if (--self->waiters == 0 && self->runner == 0) {
+        Py_END_ALLOW_THREADS if (--self->waiters == 0 && self->runner == 0)
+        {
             PyThread_free_lock(gate);
             self->gate = NULL;
         }
@@ -138,7 +136,7 @@ PyDoc_STRVAR(threadsafe_handle_doc,
              "A callback scheduled with loop.call_soon_threadsafe().");
 
 static PyType_Slot threadsafe_handle_slots[] = {
-    {Py_tp_doc, (void *)threadsafe_handle_doc},
+    {Py_tp_doc, (void *)(uintptr_t)threadsafe_handle_doc},
     {Py_tp_traverse, pyaio_handle_traverse},
     {Py_tp_clear, pyaio_handle_clear},
     {Py_tp_dealloc, ThreadSafeHandle_dealloc},

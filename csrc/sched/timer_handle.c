@@ -16,10 +16,9 @@ pyaio_timer_handle_new(PyaioState *state, PyObject *when, double seconds,
                        PyObject *callback, PyObject *const *args,
                        Py_ssize_t nargs, PyObject *loop, PyObject *context)
 {
-    PyObject *op =
-        pyaio_pool_take_untracked(&state->timer_handle_pool,
-                                  state->TimerHandle_type,
-                                  sizeof(PyaioTimerHandle));
+    PyObject *op = pyaio_pool_take_untracked(&state->timer_handle_pool,
+                                             state->TimerHandle_type,
+                                             sizeof(PyaioTimerHandle));
     if (op == NULL) {
         return NULL;
     }
@@ -112,8 +111,8 @@ timer_handle_unschedule(PyaioState *state, PyObject *op)
             return 0;
         }
     }
-    PyObject *result =
-        PyObject_CallMethodOneArg(loop, state->str__timer_handle_cancelled, op);
+    PyObject *result = PyObject_CallMethodOneArg(
+        loop, state->str__timer_handle_cancelled, op);
     Py_XDECREF(result);
     return result ? 0 : -1;
 }
@@ -205,7 +204,7 @@ PyDoc_STRVAR(timer_handle_doc,
              "asyncio.TimerHandle.");
 
 static PyType_Slot timer_handle_slots[] = {
-    {Py_tp_doc, (void *)timer_handle_doc},
+    {Py_tp_doc, (void *)(uintptr_t)timer_handle_doc},
     {Py_tp_init, TimerHandle_init},
     {Py_tp_traverse, TimerHandle_traverse},
     {Py_tp_clear, TimerHandle_clear},

@@ -82,8 +82,8 @@ pyaio_any_future_cancel(PyaioState *state, PyObject *op, PyObject *message)
     }
     else {
         PyObject *names = PyTuple_Pack(1, state->str_msg);
-        answer = names ? PyObject_Vectorcall(method, &message, 0, names)
-                       : NULL;
+        answer =
+            names ? PyObject_Vectorcall(method, &message, 0, names) : NULL;
         Py_XDECREF(names);
     }
     Py_DECREF(method);
@@ -110,8 +110,8 @@ pyaio_any_future_add_waiter(PyaioState *state, PyObject *op,
     PyObject *context = kind->context ? kind->context(state, target) : NULL;
     PyObject *done = NULL;
     if (kind->context == NULL) {
-        done = PyObject_CallMethodOneArg(op, state->str_add_done_callback,
-                                         call);
+        done =
+            PyObject_CallMethodOneArg(op, state->str_add_done_callback, call);
     }
     else if (context != NULL) {
         PyObject *method = PyObject_GetAttr(op, state->str_add_done_callback);

@@ -4,8 +4,8 @@
 #include "task/task.h"
 
 PyObject *
-pyaio_py_create_task(PyObject *module, PyObject *const *args,
-                     Py_ssize_t nargs, PyObject *kwnames)
+pyaio_py_create_task(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                     PyObject *kwnames)
 {
     PyaioState *state = pyaio_module_state(module);
     PyObject *loop = nargs == 1 ? pyaio_running_loop(state) : NULL;
@@ -38,7 +38,8 @@ pyaio_py_native_tasks(PyObject *module, PyObject *Py_UNUSED(unused))
     for (PyaioLink *link = state->tasks.next;
          result != NULL && link != &state->tasks; link = link->next) {
         PyaioTask *task = PYAIO_CONTAINER_OF(link, PyaioTask, link);
-        /* One that is being deallocated is still linked, without references. */
+        /* One that is being deallocated is still linked, without
+         * references. */
         if (Py_REFCNT(task) > 0 &&
             PyList_Append(result, (PyObject *)task) < 0) {
             Py_CLEAR(result);

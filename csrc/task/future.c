@@ -66,7 +66,7 @@ pyaio_loop_create_future(PyaioState *state, PyObject *loop)
     return PyObject_CallMethodNoArgs(loop, state->str_create_future);
 }
 
-/* --- waiters --------------------------------------------------------------- */
+/* --- waiters ------------------------------------------------------------- */
 
 /* loop.call_soon(callback, future, context=context). */
 static int
@@ -196,8 +196,7 @@ pyaio_future_add_waiter(PyaioState *state, PyaioFuture *future,
     if (call == NULL) {
         return -1;
     }
-    PyObject *context =
-        kind->context ? kind->context(state, target) : Py_None;
+    PyObject *context = kind->context ? kind->context(state, target) : Py_None;
     int err = context ? future_append_callback(base, call, context) : -1;
     Py_DECREF(call);
     return err;
@@ -233,7 +232,7 @@ pyaio_future_add_callback(PyaioState *state, PyaioFuture *future,
     return err;
 }
 
-/* --- the end --------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------- */
 
 int
 pyaio_future_set_result(PyaioState *state, PyaioFuture *future,

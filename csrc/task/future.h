@@ -10,9 +10,9 @@
 #include "sched/sched.h"
 
 enum { /* the values that stock asyncio keeps in the same field */
-    PYAIO_FUTURE_PENDING = 0,
-    PYAIO_FUTURE_CANCELLED = 1,
-    PYAIO_FUTURE_FINISHED = 2,
+       PYAIO_FUTURE_PENDING = 0,
+       PYAIO_FUTURE_CANCELLED = 1,
+       PYAIO_FUTURE_FINISHED = 2,
 };
 
 typedef struct {
@@ -141,7 +141,8 @@ PyObject *pyaio_future_get_result(PyaioState *state, PyaioFuture *future,
  * future) is scheduled; at once where it is done already. */
 int pyaio_future_add_waiter(PyaioState *state, PyaioFuture *future,
                             const PyaioReadyKind *kind, PyObject *target);
-/* Registers a Python callable; `context` NULL or None: a copy of the current. */
+/* Registers a Python callable; `context` NULL or None: a copy of the
+ * current. */
 int pyaio_future_add_callback(PyaioState *state, PyaioFuture *future,
                               PyObject *callback, PyObject *context);
 

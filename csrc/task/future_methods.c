@@ -252,7 +252,7 @@ pyaio_future_parse_cancel(PyObject *const *args, Py_ssize_t nargs,
     return 0;
 }
 
-/* --- attributes ------------------------------------------------------------ */
+/* --- attributes ---------------------------------------------------------- */
 
 PyObject *
 pyaio_future_get_state(PyObject *op, void *Py_UNUSED(closure))
@@ -425,15 +425,14 @@ int
 pyaio_future_setattro(PyObject *op, PyObject *name, PyObject *value)
 {
     PyaioState *state = pyaio_state_of(op);
-    if (PyUnicode_Check(name) && state != NULL &&
-        state->str_cancel != NULL &&
+    if (PyUnicode_Check(name) && state != NULL && state->str_cancel != NULL &&
         PyUnicode_Compare(name, state->str_cancel) == 0) {
         pyaio_as_future(state, op)->own_cancel = value != NULL;
     }
     return PyObject_GenericSetAttr(op, name, value);
 }
 
-/* --- life and death ---------------------------------------------------------- */
+/* --- life and death ------------------------------------------------------ */
 
 void
 pyaio_future_finalize_log(PyaioState *state, PyaioFuture *future)

@@ -240,7 +240,7 @@ PyDoc_STRVAR(future_doc,
              "asyncio.Future.");
 
 static PyType_Slot future_slots[] = {
-    {Py_tp_doc, (void *)future_doc},
+    {Py_tp_doc, (void *)(uintptr_t)future_doc},
     {Py_tp_init, Future_init},
     {Py_tp_traverse, pyaio_future_tp_traverse},
     {Py_tp_clear, pyaio_future_tp_clear},

@@ -10,9 +10,8 @@ PyObject *
 pyaio_future_iter_new(PyObject *op)
 {
     PyaioState *state = pyaio_state_of(op);
-    PyObject *iter =
-        pyaio_pool_take(&state->future_iter_pool, state->FutureIter_type,
-                        sizeof(FutureIter));
+    PyObject *iter = pyaio_pool_take(
+        &state->future_iter_pool, state->FutureIter_type, sizeof(FutureIter));
     if (iter != NULL) {
         ((FutureIter *)iter)->future = Py_NewRef(op);
     }
@@ -205,7 +204,6 @@ static PyType_Spec future_iter_spec = {
 int
 pyaio_future_iter_init(PyObject *module)
 {
-    return pyaio_add_type(module,
-                          &pyaio_module_state(module)->FutureIter_type,
+    return pyaio_add_type(module, &pyaio_module_state(module)->FutureIter_type,
                           &future_iter_spec, NULL);
 }

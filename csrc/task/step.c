@@ -77,7 +77,7 @@ pyaio_task_schedule_step(PyaioState *state, PyaioTask *task,
                           (PyObject *)task, exception, 0);
 }
 
-/* --- what the coroutine yielded --------------------------------------------- */
+/* --- what the coroutine yielded ------------------------------------------ */
 
 /* Throws a RuntimeError into the coroutine at its next step. */
 static int
@@ -229,7 +229,7 @@ task_handle_yield(PyaioState *state, PyaioTask *task, PyObject *yielded)
     return task_handle_other(state, task, yielded);
 }
 
-/* --- the step ------------------------------------------------------------------ */
+/* --- the step ------------------------------------------------------------ */
 
 /* The coroutine returned. */
 static int
@@ -315,8 +315,8 @@ task_resume(PyaioState *state, PyaioTask *task, PyObject *exception,
 /* A cancellation that is due takes the place of what else was to be thrown,
  * unless that is a cancellation already. A new reference or NULL. */
 static int
-task_take_cancellation(PyaioState *state, PyaioTask *task,
-                       PyObject *exception, PyObject **thrown)
+task_take_cancellation(PyaioState *state, PyaioTask *task, PyObject *exception,
+                       PyObject **thrown)
 {
     *thrown = Py_XNewRef(exception);
     if (!task->future.must_cancel) {
@@ -371,8 +371,7 @@ pyaio_task_step(PyaioState *state, PyaioTask *task, PyObject *exception)
 {
     PyObject *loop = task->future.loop;
     if (loop == NULL) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "Task object is not initialized.");
+        PyErr_SetString(PyExc_RuntimeError, "Task object is not initialized.");
         return -1;
     }
     PyaioTaskPlace storage;

@@ -4,7 +4,7 @@
 #include "task/setup.h"
 #include "task/step.h"
 
-/* --- the registry ------------------------------------------------------------ */
+/* --- the registry -------------------------------------------------------- */
 
 #if PYAIO_HAS_CALL_GRAPH
 int
@@ -48,7 +48,7 @@ pyaio_task_unregister(PyaioTask *task)
 }
 #endif
 
-/* --- starting ------------------------------------------------------------------ */
+/* --- starting ------------------------------------------------------------ */
 
 #if PYAIO_HAS_EAGER
 /* Runs the first step inside the task's context. */
@@ -165,7 +165,7 @@ task_start(PyaioState *state, PyaioTask *task, int eager)
     return pyaio_task_register(state, task);
 }
 
-/* --- making ---------------------------------------------------------------------- */
+/* --- making -------------------------------------------------------------- */
 
 static int
 task_check_coroutine(PyaioState *state, PyaioTask *task, PyObject *coro)
@@ -199,8 +199,8 @@ task_set_default_name(PyaioState *state, PyaioTask *task)
 int
 pyaio_task_set_name(PyaioTask *task, PyObject *name)
 {
-    PyObject *text = PyUnicode_CheckExact(name) ? Py_NewRef(name)
-                                                : PyObject_Str(name);
+    PyObject *text =
+        PyUnicode_CheckExact(name) ? Py_NewRef(name) : PyObject_Str(name);
     if (text == NULL) {
         return -1;
     }
@@ -294,8 +294,8 @@ create_task_forwards(PyaioState *state)
 {
     PyObject *code =
         PyObject_GetAttrString(state->stock_loop_create_task, "__code__");
-    int forwards = code != NULL &&
-                   ((PyCodeObject *)code)->co_flags & CO_VARKEYWORDS;
+    int forwards =
+        code != NULL && ((PyCodeObject *)code)->co_flags & CO_VARKEYWORDS;
     Py_XDECREF(code);
     PyErr_Clear();
     return forwards;
@@ -365,11 +365,10 @@ pyaio_task_create(PyaioState *state, PyObject *loop, PyObject *coro,
 int
 pyaio_task_class_is_ours(PyaioState *state)
 {
-    PyObject *found = PyDict_GetItemWithError(state->tasks_names,
-                                              state->str_Task);
+    PyObject *found =
+        PyDict_GetItemWithError(state->tasks_names, state->str_Task);
     PyErr_Clear();
-    return found == state->stock_Task ||
-           found == (PyObject *)state->Task_type;
+    return found == state->stock_Task || found == (PyObject *)state->Task_type;
 }
 
 PyObject *

@@ -14,7 +14,8 @@ extern const PyaioReadyKind pyaio_ready_task_wakeup;
 PyObject *pyaio_task_new(PyaioState *state, PyObject *coro, PyObject *loop,
                          PyObject *name, PyObject *context, int eager);
 /* loop.create_task(coro), with the shortcut where nobody overrode it and no
- * task factory is set. `kwnames`/`kwvalues` as of a vectorcall, may be NULL. */
+ * task factory is set. `kwnames`/`kwvalues` as of a vectorcall, may be
+ * NULL. */
 PyObject *pyaio_loop_create_task(PyaioState *state, PyObject *loop,
                                  PyObject *coro, PyObject *const *kwvalues,
                                  PyObject *kwnames);

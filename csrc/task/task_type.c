@@ -25,9 +25,9 @@ Task_init(PyObject *op, PyObject *args, PyObject *kwargs)
 #if PYAIO_HAS_EAGER
     static char *names[] = {"coro",    "loop",        "name",
                             "context", "eager_start", NULL};
-    int parsed = PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOOp:Task",
-                                             names, &coro, &loop, &name,
-                                             &context, &eager);
+    int parsed =
+        PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOOp:Task", names, &coro,
+                                    &loop, &name, &context, &eager);
 #else
     static char *names[] = {"coro", "loop", "name", "context", NULL};
     int parsed = PyArg_ParseTupleAndKeywords(
@@ -77,8 +77,8 @@ Task_finalize(PyObject *op)
         task->future.loop != NULL && state != NULL &&
         state->str_message != NULL) {
         PyObject *raised = PyErr_GetRaisedException();
-        PyObject *message = PyUnicode_FromString(
-            "Task was destroyed but it is pending!");
+        PyObject *message =
+            PyUnicode_FromString("Task was destroyed but it is pending!");
         if (message == NULL ||
             pyaio_call_exception_handler(
                 state, task->future.loop, message, state->str_task, op,
@@ -107,7 +107,8 @@ Task_dealloc(PyObject *op)
     PyaioState *state = pyaio_state_of_type(type);
     int pending = !pyaio_future_done(&task->future) &&
                   task->future.loop != NULL && task->future.log_destroy;
-    if ((state == NULL || type != state->Task_type || task->future.log_tb || pending) &&
+    if ((state == NULL || type != state->Task_type || task->future.log_tb ||
+         pending) &&
         PyObject_CallFinalizerFromDealloc(op) < 0) {
         return; /* resurrected */
     }
@@ -123,7 +124,7 @@ Task_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-/* --- methods -------------------------------------------------------------------- */
+/* --- methods ------------------------------------------------------------- */
 
 static PyObject *
 Task_set_result(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(result))
@@ -205,6 +206,7 @@ Task_get_coro(PyObject *op, PyObject *Py_UNUSED(unused))
     return Py_NewRef(coro ? coro : Py_None);
 }
 
+#if PYAIO_HAS_EAGER
 static PyObject *
 Task_get_context(PyObject *op, PyObject *Py_UNUSED(unused))
 {
@@ -214,6 +216,7 @@ Task_get_context(PyObject *op, PyObject *Py_UNUSED(unused))
     }
     return Py_XNewRef(pyaio_context_resolve(pyaio_state_of(op), field));
 }
+#endif
 
 static PyObject *
 Task_get_stack(PyObject *op, PyObject *args, PyObject *kwargs)
@@ -294,7 +297,7 @@ static PyMethodDef task_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* --- attributes -------------------------------------------------------------------- */
+/* --- attributes ---------------------------------------------------------- */
 
 static PyObject *
 Task_get_log_destroy(PyObject *op, void *Py_UNUSED(closure))
@@ -366,14 +369,13 @@ static PyGetSetDef task_getset[] = {
     "Task(coro, *, loop=None, name=None, context=None)\n--\n\n"
 #endif
 
-PyDoc_STRVAR(task_doc,
-             TASK_SIGNATURE
+PyDoc_STRVAR(task_doc, TASK_SIGNATURE
              "A coroutine that an event loop drives.\n\n"
              "Raises TypeError where `coro` is not a coroutine. Mirrors "
              "asyncio.Task.");
 
 static PyType_Slot task_slots[] = {
-    {Py_tp_doc, (void *)task_doc},
+    {Py_tp_doc, (void *)(uintptr_t)task_doc},
     {Py_tp_new, Task_new},
     {Py_tp_init, Task_init},
     {Py_tp_traverse, Task_traverse},
