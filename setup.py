@@ -49,7 +49,7 @@ def sources() -> list[str]:
 
 
 def debug_macros() -> list[tuple[str, str]]:
-    """Py_DEBUG for a debug interpreter, whose headers some systems share with the release build."""
+    """Py_DEBUG for a debug interpreter, whose headers may be those of the release build."""
     return [("Py_DEBUG", "1")] * bool(sysconfig.get_config_var("Py_DEBUG"))
 
 
