@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from types import CodeType, TracebackType
 
 USAGE = "usage: python -m pyaio [-m module | script] [arguments]"
-# Files whose frames a traceback of `python app.py` would not show.
-LAUNCHER = {__file__, str(Path(__file__).with_name("__main__.py")), "<frozen runpy>"}
+# Files whose frames a traceback of `python app.py` would not show; some builds do not freeze runpy.
+LAUNCHER = {
+    __file__,
+    str(Path(__file__).with_name("__main__.py")),
+    runpy._run_code.__code__.co_filename,  # type: ignore[attr-defined]
+    "<frozen runpy>",
+}
 
 
 def without_launcher(traceback: TracebackType | None) -> TracebackType | None:
