@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from types import CodeType, TracebackType
 
 USAGE = "usage: python -m pyaio [-m module | script] [arguments]"
-# Files whose frames a traceback of `python app.py` would not show; some builds do not freeze runpy.
+# Files whose frames a traceback of `python app.py` would not show. Debug builds do not freeze
+# runpy.
 LAUNCHER = {
     __file__,
     str(Path(__file__).with_name("__main__.py")),
