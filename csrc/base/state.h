@@ -43,7 +43,6 @@
     X(stock_gather)           \
     X(discard_awaited_by)     \
     X(set_unless_cancelled)   \
-    X(stock_BaseEventLoop)    \
     X(stock_loop_create_task) \
     X(stock_create_task)      \
     X(tasks_names)            \
@@ -61,7 +60,6 @@
     X(leave_task)             \
     X(swap_current_task)      \
     X(register_task)          \
-    X(unregister_task)        \
     X(register_eager_task)    \
     X(unregister_eager_task)  \
     X(awaited_by_add)         \
@@ -71,15 +69,12 @@
     X(format_callback_source) \
     X(extract_stack)          \
     X(future_repr)            \
-    X(future_repr_info)       \
     X(task_repr)              \
     X(task_get_stack)         \
     X(task_print_stack)       \
-    X(is_debug_mode)          \
     X(GenericAlias)           \
     X(FunctionType)           \
     X(CoroutineType)          \
-    X(warn)                   \
     X(base_events)            \
     X(format_handle)          \
     X(EventLoop)              \
@@ -89,7 +84,6 @@
 #define PYAIO_STATE_NAMES(X)          \
     X(Task)                           \
     X(_asyncio_future_blocking)       \
-    X(_check_callback)                \
     X(_check_running)                 \
     X(_asyncgen_finalizer_hook)       \
     X(_asyncgen_firstiter_hook)       \
@@ -102,15 +96,12 @@
     X(_run_forever_setup)             \
     X(_set_running_loop)              \
     X(_set_coroutine_origin_tracking) \
-    X(_source_traceback)              \
-    X(_tasks)                         \
     X(_timer_handle_cancelled)        \
     X(add_done_callback)              \
     X(call_at)                        \
     X(call_exception_handler)         \
     X(call_later)                     \
     X(call_soon)                      \
-    X(call_soon_threadsafe)           \
     X(cancel)                         \
     X(cancelled)                      \
     X(close)                          \
@@ -118,9 +109,7 @@
     X(create_future)                  \
     X(create_task)                    \
     X(done)                           \
-    X(eager_start)                    \
     X(exception)                      \
-    X(fileno)                         \
     X(future)                         \
     X(get_debug)                      \
     X(get_loop)                       \
@@ -136,8 +125,7 @@
     X(source_traceback)               \
     X(task)                           \
     X(throw)                          \
-    X(time)                           \
-    X(uncancel)
+    X(time)
 
 #define PYAIO_STATE_OBJECTS(X) PYAIO_STATE_STOCK(X)
 

@@ -66,24 +66,6 @@ pyaio_handle_forget(PyaioHandleBase *self)
     Py_XDECREF(arg2);
 }
 
-/* Whether loop.get_debug() is true; -1 with an exception. */
-static int
-loop_get_debug(PyaioState *state, PyObject *loop)
-{
-    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
-    if (sched != NULL && sched->state != NULL &&
-        pyaio_sched_is_native(sched, PYAIO_LOOP_GET_DEBUG)) {
-        return sched->debug;
-    }
-    PyObject *debug = PyObject_CallMethodNoArgs(loop, state->str_get_debug);
-    if (debug == NULL) {
-        return -1;
-    }
-    int result = PyObject_IsTrue(debug);
-    Py_DECREF(debug);
-    return result;
-}
-
 int
 pyaio_handle_fill(PyaioState *state, PyaioHandleBase *self, PyObject *callback,
                   PyObject *const *args, Py_ssize_t nargs, PyObject *loop,
@@ -103,7 +85,7 @@ pyaio_handle_fill(PyaioState *state, PyaioHandleBase *self, PyObject *callback,
     }
     self->callback = Py_NewRef(callback);
     self->loop = Py_NewRef(loop);
-    int debug = loop_get_debug(state, loop);
+    int debug = pyaio_loop_get_debug(state, loop);
     if (debug > 0) {
         self->source_traceback = PyObject_CallNoArgs(state->extract_stack);
         return self->source_traceback ? 0 : -1;
@@ -321,7 +303,7 @@ pyaio_handle_cancel(PyaioState *state, PyObject *handle)
         return;
     }
     PyObject *text = NULL;
-    if (loop_get_debug(state, self->loop) > 0) {
+    if (pyaio_loop_get_debug(state, self->loop) > 0) {
         text = handle_cancelled_repr(handle);
     }
     PyErr_Clear();
@@ -347,7 +329,7 @@ pyaio_handle_format_source(PyaioState *state, PyObject *handle)
     PyErr_Clear();
     PyObject *result;
     if (takes_debug) {
-        int debug = loop_get_debug(state, self->loop);
+        int debug = pyaio_loop_get_debug(state, self->loop);
         PyObject *kwargs =
             debug < 0
                 ? NULL

@@ -162,6 +162,23 @@ pyaio_sched_time(PyaioScheduler *sched, double *now)
 }
 
 int
+pyaio_loop_get_debug(PyaioState *state, PyObject *loop)
+{
+    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
+    if (sched != NULL && sched->state != NULL &&
+        pyaio_sched_is_native(sched, PYAIO_LOOP_GET_DEBUG)) {
+        return sched->debug;
+    }
+    PyObject *debug = PyObject_CallMethodNoArgs(loop, state->str_get_debug);
+    if (debug == NULL) {
+        return -1;
+    }
+    int result = PyObject_IsTrue(debug);
+    Py_DECREF(debug);
+    return result;
+}
+
+int
 pyaio_sched_add_timer(PyaioScheduler *sched, double when, PyaioTimerNode *node)
 {
     if (pyaio_heap_push(&sched->timers, when, node) < 0) {

@@ -94,6 +94,9 @@ void pyaio_sched_wake(PyaioScheduler *sched);
 /* The loop's time in seconds, through an overridden time(). */
 int pyaio_sched_time(PyaioScheduler *sched, double *now);
 
+/* Whether loop.get_debug() of any loop is true; -1 with an exception. */
+int pyaio_loop_get_debug(PyaioState *state, PyObject *loop);
+
 /* Puts a timer whose node is filled in into the heap, taking a reference to
  * its owner. */
 int pyaio_sched_add_timer(PyaioScheduler *sched, double when,

@@ -14,18 +14,7 @@ pyaio_future_setup(PyaioState *state, PyaioFuture *future, PyObject *loop)
     else {
         Py_INCREF(loop);
     }
-    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
-    int debug;
-    if (sched != NULL && sched->state != NULL &&
-        pyaio_sched_is_native(sched, PYAIO_LOOP_GET_DEBUG)) {
-        debug = sched->debug;
-    }
-    else {
-        PyObject *answer =
-            PyObject_CallMethodNoArgs(loop, state->str_get_debug);
-        debug = answer ? PyObject_IsTrue(answer) : -1;
-        Py_XDECREF(answer);
-    }
+    int debug = pyaio_loop_get_debug(state, loop);
     if (debug < 0) {
         Py_DECREF(loop);
         return -1;
