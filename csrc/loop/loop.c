@@ -282,6 +282,33 @@ add_methods(PyTypeObject *type, PyMethodDef *methods)
     return 0;
 }
 
+PyObject *
+pyaio_py_simulate_time(PyObject *module, PyObject *args)
+{
+    PyaioState *state = pyaio_module_state(module);
+    PyObject *op;
+    int milliseconds;
+    if (!PyArg_ParseTuple(args, "O!i:_simulate_time",
+                          state->EventLoopBase_type, &op, &milliseconds)) {
+        return NULL;
+    }
+    PyaioScheduler *sched = pyaio_loop_require_open(op);
+    if (sched == NULL) {
+        return NULL;
+    }
+    if (sched->backend != &pyaio_simulated_poller) {
+        if (sched->thread_id != 0) {
+            PyErr_SetString(PyExc_RuntimeError, "the loop runs already");
+            return NULL;
+        }
+        if (pyaio_sched_simulate_time(sched) < 0) {
+            return NULL;
+        }
+    }
+    pyaio_simulated_advance(sched->poller, milliseconds);
+    Py_RETURN_NONE;
+}
+
 int
 pyaio_loop_init(PyObject *module)
 {

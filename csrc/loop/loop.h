@@ -24,6 +24,9 @@ int pyaio_loop_parse_context(PyaioState *state, const char *method,
                              Py_ssize_t required, PyObject *kwnames,
                              PyObject **context);
 
+/* _simulate_time(loop, milliseconds): for tests. */
+PyObject *pyaio_py_simulate_time(PyObject *module, PyObject *args);
+
 int pyaio_loop_init(PyObject *module);
 
 /* The methods of the type, by subject; each ends with a NULL entry. */

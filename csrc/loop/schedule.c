@@ -299,8 +299,8 @@ Loop_call_later(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         pyaio_loop_require_open(op) == NULL) {
         return NULL;
     }
-    return loop_add_timer(sched, NULL, pyaio_clock_now() + delay, args + 1,
-                          nargs - 1, context);
+    return loop_add_timer(sched, NULL, pyaio_sched_clock(sched) + delay,
+                          args + 1, nargs - 1, context);
 }
 
 static PyObject *
@@ -378,9 +378,10 @@ Loop_get_task_factory(PyObject *op, PyObject *Py_UNUSED(unused))
 }
 
 static PyObject *
-Loop_time(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(unused))
+Loop_time(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    return PyFloat_FromDouble(pyaio_clock_now());
+    PyaioScheduler *sched = &((PyaioLoop *)op)->head.sched;
+    return PyFloat_FromDouble(pyaio_sched_clock(sched));
 }
 
 /* Queues a handle of any make. */

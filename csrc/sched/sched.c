@@ -16,9 +16,9 @@
 #define QUIET_TURNS 64
 
 static int
-sched_open_poller(PyaioScheduler *sched)
+sched_open_poller(PyaioScheduler *sched, const PyaioPollerOps *backend)
 {
-    int err = pyaio_poller.open(&sched->poller);
+    int err = backend->open(&sched->poller);
     if (err < 0) {
         sched->poller = NULL;
         pyaio_set_errno(-err);
@@ -27,17 +27,17 @@ sched_open_poller(PyaioScheduler *sched)
     sched->wakeup_fd = pyaio_wakeup_open();
     err = sched->wakeup_fd < 0
               ? sched->wakeup_fd
-              : pyaio_poller.add(sched->poller, sched->wakeup_fd,
-                                 PYAIO_POLL_READ);
+              : backend->add(sched->poller, sched->wakeup_fd, PYAIO_POLL_READ);
     if (err < 0) {
         if (sched->wakeup_fd >= 0) {
             close(sched->wakeup_fd);
         }
-        pyaio_poller.close(sched->poller);
+        backend->close(sched->poller);
         sched->poller = NULL;
         pyaio_set_errno(-err);
         return -1;
     }
+    sched->backend = backend;
     sched->fork_generation = sched->state->fork_generation;
     return 0;
 }
@@ -46,9 +46,10 @@ static void
 sched_close_poller(PyaioScheduler *sched)
 {
     if (sched->poller != NULL) {
-        pyaio_poller.close(sched->poller);
+        sched->backend->close(sched->poller);
         close(sched->wakeup_fd);
         sched->poller = NULL;
+        sched->backend = NULL;
     }
 }
 
@@ -58,7 +59,23 @@ pyaio_sched_open(PyaioScheduler *sched, PyaioState *state, PyObject *loop)
     sched->state = state;
     sched->loop = loop;
     sched->clock_resolution = 1e-9;
-    return sched_open_poller(sched);
+    return sched_open_poller(sched, &pyaio_poller);
+}
+
+static int
+sched_change_poller(PyaioScheduler *sched, const PyaioPollerOps *backend)
+{
+    sched_close_poller(sched);
+    if (sched_open_poller(sched, backend) < 0) {
+        return -1;
+    }
+    return pyaio_watch_register_all(sched);
+}
+
+int
+pyaio_sched_simulate_time(PyaioScheduler *sched)
+{
+    return sched_change_poller(sched, &pyaio_simulated_poller);
 }
 
 /* The child of a fork shares the kernel's poll set with its parent: it must
@@ -66,11 +83,7 @@ pyaio_sched_open(PyaioScheduler *sched, PyaioState *state, PyObject *loop)
 static int
 sched_after_fork(PyaioScheduler *sched)
 {
-    sched_close_poller(sched);
-    if (sched_open_poller(sched) < 0) {
-        return -1;
-    }
-    return pyaio_watch_register_all(sched);
+    return sched_change_poller(sched, sched->backend);
 }
 
 void
@@ -148,7 +161,7 @@ int
 pyaio_sched_time(PyaioScheduler *sched, double *now)
 {
     if (pyaio_sched_is_native(sched, PYAIO_LOOP_TIME)) {
-        *now = pyaio_clock_now();
+        *now = pyaio_sched_clock(sched);
         return 0;
     }
     PyObject *result =
@@ -255,14 +268,15 @@ sched_poll(PyaioScheduler *sched, int timeout_ms)
     const PyaioPollEvent *events;
     int count;
     PyaioPoller *poller = sched->poller;
+    const PyaioPollerOps *backend = sched->backend;
     if (timeout_ms == 0 && ++sched->quiet_turns < QUIET_TURNS) {
-        count = pyaio_poller.wait(poller, 0, &events);
+        count = backend->wait(poller, 0, &events);
     }
     else {
         sched->quiet_turns = 0;
         sched->polling = timeout_ms != 0;
         Py_BEGIN_ALLOW_THREADS count =
-            pyaio_poller.wait(poller, timeout_ms, &events);
+            backend->wait(poller, timeout_ms, &events);
         Py_END_ALLOW_THREADS sched->polling = 0;
         if (PyErr_CheckSignals() < 0) {
             return -1;

@@ -15,7 +15,7 @@
 #include "ds/heap.h"
 #include "ds/ring.h"
 #include "poll/clock.h"
-#include "poll/poller.h"
+#include "poll/simulated.h"
 #include "sched/ready.h"
 
 /* Loop methods that native code replaces by shortcuts, as long as nobody
@@ -40,8 +40,9 @@ typedef struct {
 } PyaioWatch;
 
 typedef struct PyaioScheduler {
-    PyaioRing ready;     /* of owned object references */
-    PyaioHeap timers;    /* each node's owner is an owned reference */
+    PyaioRing ready;  /* of owned object references */
+    PyaioHeap timers; /* each node's owner is an owned reference */
+    const PyaioPollerOps *backend; /* of the poller */
     PyaioPoller *poller; /* NULL before initialisation and once closed */
     PyaioWatch *watches; /* indexed by descriptor */
     int watch_capacity;
@@ -90,6 +91,20 @@ int pyaio_sched_run(PyaioScheduler *sched);
 
 /* Lets a blocked poll return. Needs the GIL. */
 void pyaio_sched_wake(PyaioScheduler *sched);
+
+/* Makes a loop that does not run wait in simulated time from now on, for
+ * tests. Returns 0, or -1 with an exception. */
+int pyaio_sched_simulate_time(PyaioScheduler *sched);
+
+/* The loop's own clock, in seconds. */
+static inline double
+pyaio_sched_clock(const PyaioScheduler *sched)
+{
+    if (sched->backend == &pyaio_simulated_poller) {
+        return pyaio_simulated_now(sched->poller);
+    }
+    return pyaio_clock_now();
+}
 
 /* The loop's time in seconds, through an overridden time(). */
 int pyaio_sched_time(PyaioScheduler *sched, double *now);

@@ -43,13 +43,13 @@ watch_mask(const PyaioWatch *watch)
 static int
 watch_register(PyaioScheduler *sched, int fd, unsigned direction)
 {
-    int err = pyaio_poller.add(sched->poller, fd, direction);
+    int err = sched->backend->add(sched->poller, fd, direction);
     if (err < 0) {
         pyaio_set_errno(-err);
         return -1;
     }
     if (watch_reserve(sched, fd) < 0) {
-        (void)pyaio_poller.remove(sched->poller, fd);
+        (void)sched->backend->remove(sched->poller, fd);
         return -1;
     }
     sched->watch_count++;
@@ -69,7 +69,8 @@ pyaio_watch_add(PyaioScheduler *sched, int fd, unsigned direction,
         Py_XSETREF(sched->watches[fd].file, Py_XNewRef(file));
     }
     else if (!(before & direction)) {
-        int err = pyaio_poller.modify(sched->poller, fd, before | direction);
+        int err =
+            sched->backend->modify(sched->poller, fd, before | direction);
         if (err < 0) {
             pyaio_set_errno(-err);
             return -1;
@@ -122,8 +123,8 @@ pyaio_watch_remove(PyaioScheduler *sched, int fd, unsigned direction)
     if (sched->poller != NULL) {
         /* A descriptor that was closed meanwhile is not registered any more;
          * there is nothing to undo then. */
-        (void)(left ? pyaio_poller.modify(sched->poller, fd, left)
-                    : pyaio_poller.remove(sched->poller, fd));
+        (void)(left ? sched->backend->modify(sched->poller, fd, left)
+                    : sched->backend->remove(sched->poller, fd));
     }
     pyaio_handle_cancel(sched->state, handle);
     Py_DECREF(handle);
@@ -172,7 +173,7 @@ pyaio_watch_register_all(PyaioScheduler *sched)
         if (mask == 0) {
             continue;
         }
-        int err = pyaio_poller.add(sched->poller, fd, mask);
+        int err = sched->backend->add(sched->poller, fd, mask);
         if (err < 0 && err != -EBADF) {
             pyaio_set_errno(-err);
             return -1;
