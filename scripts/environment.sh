@@ -1,6 +1,7 @@
 # Sourced by run.sh and test.sh: makes an environment with pyaio in it, in a cache folder.
 #
-# Takes: $extras, what to install besides, as in "[test]"; PYTHON, the interpreter (python3).
+# Takes: PYTHON, the interpreter (python3); PYAIO_EXTRAS, what to install besides, as "[test]";
+# PYAIO_ENVIRONMENT, the environment's folder; PYAIO_SOURCE, what to install (the checkout).
 # Gives: $root, the checkout; $env, the environment.
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -29,27 +30,24 @@ command -v cc >/dev/null || need gcc "there is no C compiler"
 
 tag=$("$base" -c 'import sys, zlib; print(sys.version_info[0], sys.version_info[1],
     "%08x" % zlib.crc32((sys.executable + sys.version).encode()), sep="-")')
-env=${XDG_CACHE_HOME:-$HOME/.cache}/pyaio/$tag
+env=${PYAIO_ENVIRONMENT:-${XDG_CACHE_HOME:-$HOME/.cache}/pyaio/$tag}
+extras=${PYAIO_EXTRAS:-}
 
-# A pip that can install into another environment, where the interpreter lacks what makes its own.
-if "$base" -m pip --version >/dev/null 2>&1; then
-    other_pip="$base -m pip"
-else
-    other_pip=$(command -v pip3 || command -v pip || true)
-fi
-
-pip() {
-    if "$env/bin/python" -m pip --version >/dev/null 2>&1; then
-        "$env/bin/python" -m pip --disable-pip-version-check "$@"
-    else
-        $other_pip --disable-pip-version-check --python "$env/bin/python" "$@"
-    fi
+# Installs the newest pip where the interpreter lacks what makes its own, with the help of another
+# interpreter's, which may be too old to run there itself.
+bootstrap_pip() {
+    for other in "$base -m pip" pip3 pip; do
+        $other --version >/dev/null 2>&1 || continue
+        $other --disable-pip-version-check download --quiet --no-deps --dest "$env/pip" pip &&
+            "$env/bin/python" "$(echo "$env"/pip/pip-*.whl)/pip" install --quiet pip && return
+    done
+    return 1
 }
 
 make_environment() {
     "$base" -m venv "$env" >/dev/null 2>&1 && return
     rm -rf "$env"
-    [ -n "$other_pip" ] && "$base" -m venv --without-pip "$env"
+    "$base" -m venv --without-pip "$env" && bootstrap_pip
 }
 
 [ -x "$env/bin/python" ] || make_environment || {
@@ -62,6 +60,7 @@ if [ ! -e "$stamp" ] ||
     [ -n "$(find "$root/csrc" "$root/pyaio" "$root/setup.py" "$root/pyproject.toml" -newer "$stamp")" ]; then
     echo "building pyaio for $("$base" --version) in $env"
     touch "$stamp.new"
-    PYAIO_BUILD_BASE=$env/build pip install --quiet "$root$extras" || fail "the build failed"
+    PYAIO_BUILD_BASE=$env/build "$env/bin/python" -m pip --disable-pip-version-check install --quiet \
+        "${PYAIO_SOURCE:-$root}$extras" || fail "the build failed"
     mv "$stamp.new" "$stamp"
 fi

@@ -1,7 +1,7 @@
 """Gives the conformance tests their modules and modes, and the runs that they wait for.
 
 Environment: CONFORMANCE_MODULES (names, or "all"), CONFORMANCE_MODES, CONFORMANCE_JOBS,
-CONFORMANCE_IMPL; as the options of run.py.
+CONFORMANCE_IMPL, CONFORMANCE_JSON; as the options of run.py.
 """
 
 import concurrent.futures
@@ -16,10 +16,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness import catalog, isolation, judge
+from harness import catalog, isolation, judge, report
 from harness.catalog import LOOP, TYPES, Unit
 
 IMPL = os.environ.get("CONFORMANCE_IMPL", "pyaio")
+JSON = os.environ.get("CONFORMANCE_JSON", "")
 JOBS = int(os.environ.get("CONFORMANCE_JOBS", "2"))
 SECONDS = 180.0 if hasattr(sys, "gettotalrefcount") else 60.0
 
@@ -60,5 +61,7 @@ def report_of(request: pytest.FixtureRequest) -> Iterator[Callable[[Unit], judge
             unit: pool.submit(judge.run_unit, unit, IMPL, SECONDS, exclusions) for unit in selected
         }
         yield lambda unit: jobs[unit].result()
+        if JSON:
+            report.write_json(Path(JSON), [job.result() for job in jobs.values()], IMPL)
         isolation.STOPPED.set()
         pool.shutdown(cancel_futures=True)
