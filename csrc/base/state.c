@@ -123,6 +123,7 @@ static const StockEntry stock_entries[] = {
     STOCK(task_print_stack, "asyncio.base_tasks", "_task_print_stack"),
     STOCK(GenericAlias, "types", "GenericAlias"),
     STOCK(FunctionType, "types", "FunctionType"),
+    STOCK(deque, "collections", "deque"),
     STOCK(CoroutineType, "types", "CoroutineType"),
     STOCK(base_events, "asyncio.base_events", ""),
     STOCK(format_handle, "asyncio.base_events", "_format_handle"),

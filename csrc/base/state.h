@@ -74,6 +74,7 @@
     X(task_print_stack)       \
     X(GenericAlias)           \
     X(FunctionType)           \
+    X(deque)                  \
     X(CoroutineType)          \
     X(base_events)            \
     X(format_handle)          \
@@ -98,6 +99,7 @@
     X(_set_coroutine_origin_tracking) \
     X(_timer_handle_cancelled)        \
     X(add_done_callback)              \
+    X(append)                         \
     X(call_at)                        \
     X(call_exception_handler)         \
     X(call_later)                     \
@@ -119,6 +121,8 @@
     X(message)                        \
     X(msg)                            \
     X(name)                           \
+    X(popleft)                        \
+    X(remove)                         \
     X(result)                         \
     X(send)                           \
     X(set_result)                     \
