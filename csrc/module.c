@@ -6,6 +6,7 @@
 #include "combine/combine.h"
 #include "loop/loop.h"
 #include "sched/handle.h"
+#include "sync/sync.h"
 #include "task/create.h"
 #include "task/task.h"
 
@@ -46,6 +47,10 @@ module_add_names(PyObject *module)
         {"Task", state->Task_type},
         {"EventLoop", state->EventLoopBase_type},
         {"TaskGroup", state->TaskGroupBase_type},
+        {"Lock", state->Lock_type},
+        {"Event", state->Event_type},
+        {"Semaphore", state->Semaphore_type},
+        {"BoundedSemaphore", state->BoundedSemaphore_type},
     };
     for (size_t i = 0; i < sizeof(public) / sizeof(public[0]); i++) {
         if (PyModule_AddObjectRef(module, public[i].name,
@@ -74,6 +79,10 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_sleep_init,
     pyaio_gather_init,
     pyaio_taskgroup_init,
+    pyaio_waiting_init,
+    pyaio_lock_init,
+    pyaio_event_init,
+    pyaio_semaphore_init,
     pyaio_loop_init,
     module_add_names,
 };
@@ -108,6 +117,22 @@ module_adopt(PyObject *module, PyObject *args, PyObject *kwargs)
     Py_RETURN_NONE;
 }
 
+/* Tells the metaclass which stock class a class of ours stands for. */
+static PyObject *
+module_stands_for(PyObject *module, PyObject *args)
+{
+    PyObject *ours, *stock;
+    if (!PyArg_ParseTuple(args, "O!O!:_stands_for", &PyType_Type, &ours,
+                          &PyType_Type, &stock)) {
+        return NULL;
+    }
+    PyObject *pairs = pyaio_module_state(module)->counterparts;
+    if (PyDict_SetItem(pairs, ours, stock) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 /* Called in the child of every os.fork(). */
 static PyObject *
 module_after_fork(PyObject *module, PyObject *Py_UNUSED(unused))
@@ -127,6 +152,7 @@ static PyMethodDef module_functions[] = {
     {"_native_tasks", pyaio_py_native_tasks, METH_NOARGS, NULL},
     {"_adopt", (PyCFunction)(void (*)(void))module_adopt,
      METH_VARARGS | METH_KEYWORDS, NULL},
+    {"_stands_for", module_stands_for, METH_VARARGS, NULL},
     {"_after_fork", module_after_fork, METH_NOARGS, NULL},
     {"_simulate_time", pyaio_py_simulate_time, METH_VARARGS,
      "_simulate_time(loop, milliseconds)\n--\n\n"

@@ -12,6 +12,7 @@ from typing import Any as _Any
 from . import _adopt as _adopt
 from ._core import Future, Handle, Task, TimerHandle, create_task, gather, sleep
 from ._install import install, native as _native, uninstall
+from ._locks import BoundedSemaphore, Event, Lock, Semaphore
 from ._loop import EventLoop
 from ._policy import SelectorEventLoop, new_event_loop
 from ._runners import Runner, run
@@ -20,11 +21,15 @@ from ._taskgroup import TaskGroup
 __version__ = "0.1.0"
 
 __all__ = [
+    "BoundedSemaphore",
+    "Event",
     "EventLoop",
     "Future",
     "Handle",
+    "Lock",
     "Runner",
     "SelectorEventLoop",
+    "Semaphore",
     "Task",
     "TaskGroup",
     "TimerHandle",

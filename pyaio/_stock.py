@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any
 coroutines: Any = asyncio.coroutines
 events: Any = asyncio.events
 futures: Any = asyncio.futures
+locks: Any = asyncio.locks
 runners: Any = asyncio.runners
 taskgroups: Any = asyncio.taskgroups
 tasks: Any = asyncio.tasks
 unix_events: Any = asyncio.unix_events
 
 if TYPE_CHECKING:
-    from asyncio import DefaultEventLoopPolicy as DefaultEventLoopPolicy, TaskGroup as TaskGroup
+    from asyncio import (
+        BoundedSemaphore as BoundedSemaphore,
+        DefaultEventLoopPolicy as DefaultEventLoopPolicy,
+        Event as Event,
+        Lock as Lock,
+        Semaphore as Semaphore,
+        TaskGroup as TaskGroup,
+    )
     from socket import socket
 
     class SelectorEventLoop(asyncio.SelectorEventLoop):
@@ -34,6 +42,8 @@ if TYPE_CHECKING:
 
 else:
     TaskGroup = taskgroups.TaskGroup
+    Lock, Event = locks.Lock, locks.Event
+    Semaphore, BoundedSemaphore = locks.Semaphore, locks.BoundedSemaphore
     SelectorEventLoop = unix_events._UnixSelectorEventLoop
     DefaultEventLoopPolicy = getattr(unix_events, "_UnixDefaultEventLoopPolicy", None)
 

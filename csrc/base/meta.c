@@ -27,7 +27,9 @@ meta_counterpart(PyaioState *state, PyObject *cls)
             return pairs[i].stock == Py_None ? NULL : pairs[i].stock;
         }
     }
-    return NULL;
+    return state->counterparts
+               ? PyDict_GetItemWithError(state->counterparts, cls)
+               : NULL;
 }
 
 /* What the method `name` of ABCMeta answers. */
@@ -92,6 +94,11 @@ static PyType_Spec meta_spec = {
 int
 pyaio_meta_init(PyObject *module)
 {
+    PyaioState *state = pyaio_module_state(module);
+    state->counterparts = PyDict_New();
+    if (state->counterparts == NULL) {
+        return -1;
+    }
     PyObject *abc = PyImport_ImportModule("abc");
     if (abc == NULL) {
         return -1;
@@ -101,7 +108,6 @@ pyaio_meta_init(PyObject *module)
     if (base == NULL) {
         return -1;
     }
-    PyaioState *state = pyaio_module_state(module);
     int err = pyaio_add_type(module, &state->Meta_type, &meta_spec,
                              (PyTypeObject *)base);
     Py_DECREF(base);

@@ -85,6 +85,16 @@ static const StockEntry stock_entries[] = {
           "TaskGroup._on_task_done"),
     STOCK(stock_sleep, "asyncio.tasks", "sleep"),
     STOCK(stock_gather, "asyncio.tasks", "gather"),
+    STOCK(stock_guard_enter, "asyncio.locks",
+          "_ContextManagerMixin.__aenter__"),
+    STOCK(stock_guard_exit, "asyncio.locks", "_ContextManagerMixin.__aexit__"),
+    STOCK(stock_Lock, "asyncio.locks", "Lock"),
+    STOCK(stock_Lock_acquire, "asyncio.locks", "Lock.acquire"),
+    STOCK(stock_Event, "asyncio.locks", "Event"),
+    STOCK(stock_Event_wait, "asyncio.locks", "Event.wait"),
+    STOCK(stock_Semaphore, "asyncio.locks", "Semaphore"),
+    STOCK(stock_Semaphore_acquire, "asyncio.locks", "Semaphore.acquire"),
+    STOCK(stock_BoundedSemaphore, "asyncio.locks", "BoundedSemaphore"),
     STOCK_OPTIONAL(discard_awaited_by, "asyncio.tasks", "_discard_awaited_by"),
     STOCK(set_unless_cancelled, "asyncio.futures",
           "_set_result_unless_cancelled"),
@@ -204,6 +214,7 @@ pyaio_state_clear(PyaioState *state)
     pyaio_pool_drain(&state->timer_handle_pool);
     pyaio_pool_drain(&state->future_iter_pool);
     pyaio_pool_drain(&state->sleep_pool);
+    pyaio_pool_drain(&state->waiting_pool);
     Py_CLEAR(state->snapshot);
     state->context_offset = 0;
 #define X(name) Py_CLEAR(state->name##_type);

@@ -24,61 +24,76 @@
     X(GatheringFuture)       \
     X(TaskGroupBase)         \
     X(TaskGroupCoroutine)    \
+    X(WaitingCoroutine)      \
+    X(Lock)                  \
+    X(Event)                 \
+    X(Semaphore)             \
+    X(BoundedSemaphore)      \
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */
-#define PYAIO_STATE_STOCK(X)  \
-    X(stock_Future)           \
-    X(stock_Task)             \
-    X(stock_Handle)           \
-    X(stock_TimerHandle)      \
-    X(stock_ThreadSafeHandle) \
-    X(stock_TaskGroup)        \
-    X(stock_TaskGroup_aenter) \
-    X(stock_TaskGroup_aexit)  \
-    X(stock_TaskGroup_leave)  \
-    X(stock_TaskGroup_create) \
-    X(stock_TaskGroup_ended)  \
-    X(stock_sleep)            \
-    X(stock_gather)           \
-    X(discard_awaited_by)     \
-    X(set_unless_cancelled)   \
-    X(stock_loop_create_task) \
-    X(stock_create_task)      \
-    X(tasks_names)            \
-    X(stock_handle_run)       \
-    X(CancelledError)         \
-    X(InvalidStateError)      \
-    X(get_event_loop)         \
-    X(get_running_loop)       \
-    X(events)                 \
-    X(get_asyncgen_hooks)     \
-    X(set_asyncgen_hooks)     \
-    X(current_tasks)          \
-    X(current_task)           \
-    X(enter_task)             \
-    X(leave_task)             \
-    X(swap_current_task)      \
-    X(register_task)          \
-    X(register_eager_task)    \
-    X(unregister_eager_task)  \
-    X(awaited_by_add)         \
-    X(awaited_by_discard)     \
-    X(iscoroutine)            \
-    X(ensure_future)          \
-    X(format_callback_source) \
-    X(extract_stack)          \
-    X(future_repr)            \
-    X(task_repr)              \
-    X(task_get_stack)         \
-    X(task_print_stack)       \
-    X(GenericAlias)           \
-    X(FunctionType)           \
-    X(deque)                  \
-    X(CoroutineType)          \
-    X(base_events)            \
-    X(format_handle)          \
-    X(EventLoop)              \
+#define PYAIO_STATE_STOCK(X)   \
+    X(stock_Future)            \
+    X(stock_Task)              \
+    X(stock_Handle)            \
+    X(stock_TimerHandle)       \
+    X(stock_ThreadSafeHandle)  \
+    X(stock_TaskGroup)         \
+    X(stock_TaskGroup_aenter)  \
+    X(stock_TaskGroup_aexit)   \
+    X(stock_TaskGroup_leave)   \
+    X(stock_TaskGroup_create)  \
+    X(stock_TaskGroup_ended)   \
+    X(stock_sleep)             \
+    X(stock_gather)            \
+    X(stock_guard_enter)       \
+    X(stock_guard_exit)        \
+    X(stock_Lock)              \
+    X(stock_Lock_acquire)      \
+    X(stock_Event)             \
+    X(stock_Event_wait)        \
+    X(stock_Semaphore)         \
+    X(stock_Semaphore_acquire) \
+    X(stock_BoundedSemaphore)  \
+    X(discard_awaited_by)      \
+    X(set_unless_cancelled)    \
+    X(stock_loop_create_task)  \
+    X(stock_create_task)       \
+    X(tasks_names)             \
+    X(stock_handle_run)        \
+    X(CancelledError)          \
+    X(InvalidStateError)       \
+    X(get_event_loop)          \
+    X(get_running_loop)        \
+    X(events)                  \
+    X(get_asyncgen_hooks)      \
+    X(set_asyncgen_hooks)      \
+    X(current_tasks)           \
+    X(current_task)            \
+    X(enter_task)              \
+    X(leave_task)              \
+    X(swap_current_task)       \
+    X(register_task)           \
+    X(register_eager_task)     \
+    X(unregister_eager_task)   \
+    X(awaited_by_add)          \
+    X(awaited_by_discard)      \
+    X(iscoroutine)             \
+    X(ensure_future)           \
+    X(format_callback_source)  \
+    X(extract_stack)           \
+    X(future_repr)             \
+    X(task_repr)               \
+    X(task_get_stack)          \
+    X(task_print_stack)        \
+    X(counterparts)            \
+    X(GenericAlias)            \
+    X(FunctionType)            \
+    X(deque)                   \
+    X(CoroutineType)           \
+    X(base_events)             \
+    X(format_handle)           \
+    X(EventLoop)               \
     X(TaskGroup)
 
 /* Interned strings, each reachable as state->str_<name>. */
@@ -89,6 +104,7 @@
     X(_asyncgen_finalizer_hook)       \
     X(_asyncgen_firstiter_hook)       \
     X(_cancelled)                     \
+    X(_get_loop)                      \
     X(_log_destroy_pending)           \
     X(_loop)                          \
     X(_on_task_done)                  \
@@ -98,6 +114,9 @@
     X(_set_running_loop)              \
     X(_set_coroutine_origin_tracking) \
     X(_timer_handle_cancelled)        \
+    X(_wake_up_first)                 \
+    X(_wake_up_next)                  \
+    X(acquire)                        \
     X(add_done_callback)              \
     X(append)                         \
     X(call_at)                        \
@@ -117,11 +136,13 @@
     X(get_loop)                       \
     X(handle)                         \
     X(is_running)                     \
+    X(locked)                         \
     X(loop)                           \
     X(message)                        \
     X(msg)                            \
     X(name)                           \
     X(popleft)                        \
+    X(release)                        \
     X(remove)                         \
     X(result)                         \
     X(send)                           \
@@ -149,6 +170,7 @@ typedef struct PyaioState {
     PyaioPool timer_handle_pool;
     PyaioPool future_iter_pool;
     PyaioPool sleep_pool;
+    PyaioPool waiting_pool;
 
     PyaioLink tasks; /* every unfinished Task of ours where stock's
                                   own registry is slow (base/interop.h) */
@@ -162,6 +184,9 @@ typedef struct PyaioState {
     /* Offsets in the thread state, 0 where they could not be verified. */
     Py_ssize_t running_loop_offset;
     Py_ssize_t current_task_offset;
+
+    int semaphore_wakes_all; /* who acquires a semaphore lets in everybody
+                                whom there are units for (gh-90155) */
 
     /* Version tags under which `handle_run_replaced` was computed. */
     unsigned int stock_handle_tag;

@@ -1,5 +1,6 @@
 /* The list of waiters, and the deque in its place once somebody looked. */
 #include "sync/waiters.h"
+#include "sync/primitive.h"
 
 static inline PyaioWaiter *
 waiter_of(PyaioLink *link)
@@ -213,19 +214,12 @@ exposed_remove(PyaioState *state, PyaioWaiters *self, PyObject *future)
     PyObject *done =
         PyObject_CallMethodOneArg(exposed, state->str_remove, future);
     Py_DECREF(exposed);
-    if (done != NULL) {
-        Py_DECREF(done);
-        if (raised != NULL) {
-            PyErr_SetRaisedException(raised);
-        }
-        return 0;
+    pyaio_raise_again(raised);
+    if (done == NULL) {
+        return -1;
     }
-    if (raised != NULL) {
-        PyObject *error = PyErr_GetRaisedException();
-        PyException_SetContext(error, raised);
-        PyErr_SetRaisedException(error);
-    }
-    return -1;
+    Py_DECREF(done);
+    return 0;
 }
 
 int
