@@ -78,6 +78,9 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_coroutine_init,
     pyaio_sleep_init,
     pyaio_gather_init,
+    pyaio_ensure_future_init,
+    pyaio_wait_init,
+    pyaio_as_completed_init,
     pyaio_taskgroup_init,
     pyaio_waiting_init,
     pyaio_lock_init,
@@ -100,20 +103,21 @@ module_exec(PyObject *module)
 }
 
 /* Tells the core which Python classes stand on its own: their exact instances
- * take every shortcut. */
+ * take every shortcut; and what as_completed()'s coroutines come from. */
 static PyObject *
 module_adopt(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"event_loop", "task_group", NULL};
-    PyObject *event_loop, *task_group;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!:_adopt", names,
+    static char *names[] = {"event_loop", "task_group", "wait_for_one", NULL};
+    PyObject *event_loop, *task_group, *wait_for_one;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O:_adopt", names,
                                      &PyType_Type, &event_loop, &PyType_Type,
-                                     &task_group)) {
+                                     &task_group, &wait_for_one)) {
         return NULL;
     }
     PyaioState *state = pyaio_module_state(module);
     Py_XSETREF(state->EventLoop, Py_NewRef(event_loop));
     Py_XSETREF(state->TaskGroup, Py_NewRef(task_group));
+    Py_XSETREF(state->wait_for_one, Py_NewRef(wait_for_one));
     Py_RETURN_NONE;
 }
 
@@ -149,6 +153,12 @@ static PyMethodDef module_functions[] = {
      "Keywords as in the running version: name, context, and from 3.14 on "
      "whatever Task takes. RuntimeError where no loop runs. Mirrors "
      "asyncio.create_task."},
+    {"current_task", (PyCFunction)(void (*)(void))pyaio_py_current_task,
+     METH_VARARGS | METH_KEYWORDS,
+     "current_task(loop=None)\n--\n\n"
+     "Return the task that runs on the loop, by default the running one.\n\n"
+     "None outside of tasks; RuntimeError where no loop runs and none is "
+     "given. Mirrors asyncio.current_task."},
     {"_native_tasks", pyaio_py_native_tasks, METH_NOARGS, NULL},
     {"_adopt", (PyCFunction)(void (*)(void))module_adopt,
      METH_VARARGS | METH_KEYWORDS, NULL},

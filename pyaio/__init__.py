@@ -10,7 +10,19 @@ from asyncio import *  # noqa: F403
 from typing import Any as _Any
 
 from . import _adopt as _adopt
-from ._core import Future, Handle, Task, TimerHandle, create_task, gather, sleep
+from ._as_completed import as_completed
+from ._core import (
+    Future,
+    Handle,
+    Task,
+    TimerHandle,
+    create_task,
+    current_task,
+    ensure_future,
+    gather,
+    sleep,
+    wait,
+)
 from ._install import install, native as _native, uninstall
 from ._locks import BoundedSemaphore, Event, Lock, Semaphore
 from ._loop import EventLoop
@@ -33,13 +45,17 @@ __all__ = [
     "Task",
     "TaskGroup",
     "TimerHandle",
+    "as_completed",
     "create_task",
+    "current_task",
+    "ensure_future",
     "gather",
     "install",
     "new_event_loop",
     "run",
     "sleep",
     "uninstall",
+    "wait",
 ]
 __all__ += _asyncio.__all__
 

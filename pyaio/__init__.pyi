@@ -50,7 +50,6 @@ from asyncio import (
     _set_running_loop as _set_running_loop,
     _unregister_task as _unregister_task,
     all_tasks as all_tasks,
-    as_completed as as_completed,
     base_events as base_events,
     base_futures as base_futures,
     base_subprocess as base_subprocess,
@@ -59,8 +58,6 @@ from asyncio import (
     coroutines as coroutines,
     create_subprocess_exec as create_subprocess_exec,
     create_subprocess_shell as create_subprocess_shell,
-    current_task as current_task,
-    ensure_future as ensure_future,
     events as events,
     exceptions as exceptions,
     format_helpers as format_helpers,
@@ -100,7 +97,6 @@ from asyncio import (
     transports as transports,
     trsock as trsock,
     unix_events as unix_events,
-    wait as wait,
     wait_for as wait_for,
     wrap_future as wrap_future,
 )
@@ -111,9 +107,13 @@ from ._core import (
     Handle as Handle,
     Task as Task,
     TimerHandle as TimerHandle,
+    as_completed as as_completed,
     create_task as create_task,
+    current_task as current_task,
+    ensure_future as ensure_future,
     gather as gather,
     sleep as sleep,
+    wait as wait,
 )
 from ._install import install as install, uninstall as uninstall
 from ._loop import EventLoop as EventLoop

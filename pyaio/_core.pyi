@@ -12,14 +12,18 @@ from asyncio import (
     Handle as Handle,
     Task as Task,
     TimerHandle as TimerHandle,
+    as_completed as as_completed,
     create_task as create_task,
+    current_task as current_task,
+    ensure_future as ensure_future,
     gather as gather,
     sleep as sleep,
+    wait as wait,
 )
 from asyncio.events import _TaskFactory
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, TypeVarTuple
 
 from typing_extensions import disjoint_base
@@ -31,7 +35,7 @@ _Awaitable: TypeAlias = Awaitable[_T] | Generator[Any, None, _T]
 _Report: TypeAlias = dict[str, Any]
 _ExceptionHandler: TypeAlias = Callable[[AbstractEventLoop, _Report], object]
 
-def _adopt(event_loop: type, task_group: type) -> None: ...
+def _adopt(event_loop: type, task_group: type, wait_for_one: FunctionType) -> None: ...
 def _after_fork() -> None: ...
 def _stands_for(ours: type, stock: type, /) -> None: ...
 def _native_tasks() -> list[Task[Any]]: ...

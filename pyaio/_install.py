@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from . import _core, _locks, _policy, _stock
+from ._as_completed import as_completed
 from ._stock import events, futures, taskgroups, tasks
 from ._taskgroup import TaskGroup
 
@@ -20,11 +21,13 @@ def _natives() -> Iterator[tuple[Any, Any]]:
     for module, names in (
         (events, ("Handle", "TimerHandle")),
         (futures, ("Future",)),
-        (tasks, ("Task", "create_task", "gather", "sleep")),
+        (tasks, ("Task", "create_task", "current_task", "ensure_future")),
+        (tasks, ("gather", "sleep", "wait")),
     ):
         for name in names:
             if hasattr(module, name):
                 yield getattr(module, name), getattr(_core, name)
+    yield tasks.as_completed, as_completed
     yield taskgroups.TaskGroup, TaskGroup
     yield from _locks.NATIVES.items()
     if hasattr(tasks, "eager_task_factory"):

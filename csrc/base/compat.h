@@ -15,6 +15,8 @@
 #define PYAIO_HAS_EAGER (PY_VERSION_HEX >= 0x030C0000)
 /* uncancel() down to zero takes a pending cancellation back. */
 #define PYAIO_UNCANCEL_CLEARS (PY_VERSION_HEX >= 0x030D0000)
+/* as_completed() is no generator, and can be iterated asynchronously. */
+#define PYAIO_AS_COMPLETED_IS_ASYNC (PY_VERSION_HEX >= 0x030D0000)
 /* Who awaits a future is recorded; the current task is a field of the thread
  * state; tasks are linked into a per-thread list. */
 #define PYAIO_HAS_CALL_GRAPH (PY_VERSION_HEX >= 0x030E0000)

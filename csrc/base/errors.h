@@ -26,4 +26,22 @@ pyaio_error_is_exit(void)
            PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
 }
 
+/* Makes `raised`, which it steals and which may be NULL, the context of the
+ * exception that is set: what happened while it was being handled. */
+static inline void
+pyaio_chain_exception(PyObject *raised)
+{
+    if (raised == NULL) {
+        return;
+    }
+    PyObject *error = PyErr_GetRaisedException();
+    if (error == raised) {
+        Py_DECREF(raised);
+    }
+    else {
+        PyException_SetContext(error, raised);
+    }
+    PyErr_SetRaisedException(error);
+}
+
 #endif

@@ -22,6 +22,9 @@
     X(CoroutineWrapper)      \
     X(SleepCoroutine)        \
     X(GatheringFuture)       \
+    X(WaitCoroutine)         \
+    X(AsCompleted)           \
+    X(AsCompletedCoroutine)  \
     X(TaskGroupBase)         \
     X(TaskGroupCoroutine)    \
     X(WaitingCoroutine)      \
@@ -94,6 +97,11 @@
     X(base_events)             \
     X(format_handle)           \
     X(EventLoop)               \
+    X(stock_wait)              \
+    X(stock_as_completed)      \
+    X(stock_anext)             \
+    X(wait_for_one)            \
+    X(isawaitable)             \
     X(TaskGroup)
 
 /* Interned strings, each reachable as state->str_<name>. */
@@ -144,6 +152,7 @@
     X(popleft)                        \
     X(release)                        \
     X(remove)                         \
+    X(remove_done_callback)           \
     X(result)                         \
     X(send)                           \
     X(set_result)                     \

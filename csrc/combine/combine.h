@@ -9,6 +9,9 @@
 int pyaio_coroutine_init(PyObject *module);
 int pyaio_sleep_init(PyObject *module);
 int pyaio_gather_init(PyObject *module);
+int pyaio_ensure_future_init(PyObject *module);
+int pyaio_wait_init(PyObject *module);
+int pyaio_as_completed_init(PyObject *module);
 int pyaio_taskgroup_init(PyObject *module);
 
 #endif

@@ -2,6 +2,7 @@
 #include "base/interop.h"
 #include "combine/argument_set.h"
 #include "combine/combine.h"
+#include "combine/ensure_future.h"
 #include "combine/gathering.h"
 #include "task/step.h"
 #include "task/task.h"
@@ -14,71 +15,6 @@ typedef struct {
     PyObject *early;       /* owned: list of children that had ended when they
                               came, NULL while there are none */
 } Gather;
-
-/* A coroutine, as far as one can tell without running code. */
-static inline int
-is_plain_coroutine(const PyaioState *state, PyObject *op)
-{
-    return PyCoro_CheckExact(op) ||
-           PyObject_TypeCheck(op, state->Coroutine_type);
-}
-
-/* loop.create_task(coro), which closes the coroutine where it is refused. */
-static PyObject *
-gather_create_task(PyaioState *state, PyObject *loop, PyObject *coro)
-{
-    PyObject *task = pyaio_loop_create_task(state, loop, coro, NULL, NULL);
-    if (task == NULL && PyErr_ExceptionMatches(PyExc_RuntimeError)) {
-        PyObject *error = PyErr_GetRaisedException();
-        PyObject *closed = PyObject_CallMethodNoArgs(coro, state->str_close);
-        if (closed == NULL) {
-            Py_DECREF(error);
-            return NULL;
-        }
-        Py_DECREF(closed);
-        PyErr_SetRaisedException(error);
-    }
-    return task;
-}
-
-static PyObject *
-gather_ask_stock(Gather *call, PyObject *arg)
-{
-    PyObject *names = PyTuple_Pack(1, call->state->str_loop);
-    if (names == NULL) {
-        return NULL;
-    }
-    PyObject *args[] = {arg, call->loop ? call->loop : Py_None};
-    PyObject *future =
-        PyObject_Vectorcall(call->state->ensure_future, args, 1, names);
-    Py_DECREF(names);
-    return future;
-}
-
-/* ensure_future(arg, loop=loop). */
-static PyObject *
-gather_ensure_future(Gather *call, PyObject *arg)
-{
-    PyaioState *state = call->state;
-    PyaioFuture *own = pyaio_as_native_future(state, arg);
-    if (own != NULL && own->loop != NULL &&
-        (call->loop == NULL || call->loop == own->loop)) {
-        return Py_NewRef(arg);
-    }
-    if (!is_plain_coroutine(state, arg)) {
-        return gather_ask_stock(call, arg);
-    }
-    if (call->loop != NULL) {
-        return gather_create_task(state, call->loop, arg);
-    }
-    PyObject *loop = pyaio_running_loop(state);
-    if (loop == NULL) {
-        return PyErr_Occurred() ? NULL : gather_ask_stock(call, arg);
-    }
-    PyObject *task = gather_create_task(state, loop, arg);
-    Py_DECREF(loop);
-    return task;
-}
 
 /* The child is gather()'s own: nobody is to blame if it is destroyed while
  * pending. */
@@ -114,7 +50,7 @@ static int
 gather_add(Gather *call, PyObject *arg)
 {
     PyaioState *state = call->state;
-    PyObject *child = gather_ensure_future(call, arg);
+    PyObject *child = pyaio_ensure_future(state, arg, call->loop);
     if (child == NULL) {
         return -1;
     }

@@ -18,23 +18,7 @@ static int
 group_complete(PyaioState *state, PyaioTaskGroup *self)
 {
     PyObject *op = Py_NewRef(self->on_completed);
-    PyaioFuture *future = pyaio_as_native_future(state, op);
-    int err = 0;
-    if (future != NULL && future->loop != NULL) {
-        if (!pyaio_future_done(future)) {
-            err = pyaio_future_set_result(state, future, Py_True);
-        }
-    }
-    else {
-        int done = pyaio_any_future_done(state, op);
-        err = done < 0 ? -1 : 0;
-        if (done == 0) {
-            PyObject *set =
-                PyObject_CallMethodOneArg(op, state->str_set_result, Py_True);
-            err = set ? 0 : -1;
-            Py_XDECREF(set);
-        }
-    }
+    int err = pyaio_any_future_release(state, op, Py_True);
     Py_DECREF(op);
     return err;
 }

@@ -34,6 +34,52 @@ pyaio_any_future_cancelled(PyaioState *state, PyObject *op)
     return call_for_truth(op, state->str_cancelled);
 }
 
+PyObject *
+pyaio_any_future_result(PyaioState *state, PyObject *op)
+{
+    PyaioFuture *future = pyaio_as_native_future(state, op);
+    if (future == NULL || !pyaio_future_done(future)) {
+        return PyObject_CallMethodNoArgs(op, state->str_result);
+    }
+    PyObject *exception;
+    PyObject *result = pyaio_future_get_result(state, future, &exception);
+    if (exception != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+        Py_DECREF(exception);
+    }
+    return result;
+}
+
+PyObject *
+pyaio_any_future_exception(PyaioState *state, PyObject *op)
+{
+    PyaioFuture *future = pyaio_as_native_future(state, op);
+    if (future != NULL &&
+        pyaio_future_state(future) == PYAIO_FUTURE_FINISHED) {
+        PyObject *exception = pyaio_future_base(future)->exception;
+        future->log_tb = 0;
+        return Py_NewRef(exception ? exception : Py_None);
+    }
+    return PyObject_CallMethodNoArgs(op, state->str_exception);
+}
+
+int
+pyaio_any_future_release(PyaioState *state, PyObject *op, PyObject *result)
+{
+    PyaioFuture *future = pyaio_as_native_future(state, op);
+    int done = pyaio_any_future_done(state, op);
+    if (done != 0) {
+        return done < 0 ? -1 : 0;
+    }
+    if (future != NULL && future->loop != NULL) {
+        return pyaio_future_set_result(state, future, result);
+    }
+    PyObject *set =
+        PyObject_CallMethodOneArg(op, state->str_set_result, result);
+    Py_XDECREF(set);
+    return set ? 0 : -1;
+}
+
 /* Whether nobody replaced cancel() in Future or Task, whichever `type` is. */
 static int
 cancel_is_original(PyaioState *state, PyTypeObject *type)

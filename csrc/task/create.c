@@ -1,7 +1,7 @@
-/* create_task(), and the registry's Python side. */
+/* create_task(), current_task(), and the registry's Python side. */
 #include "base/interop.h"
 #include "task/create.h"
-#include "task/task.h"
+#include "task/step.h"
 
 PyObject *
 pyaio_py_create_task(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
@@ -25,6 +25,28 @@ pyaio_py_create_task(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     /* Another loop, none, or wrong arguments: as the running version does. */
     return PyObject_Vectorcall(state->stock_create_task, args, (size_t)nargs,
                                kwnames);
+}
+
+PyObject *
+pyaio_py_current_task(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"loop", NULL};
+    PyObject *loop = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:current_task", names,
+                                     &loop)) {
+        return NULL;
+    }
+    PyaioState *state = pyaio_module_state(module);
+    loop =
+        loop == Py_None ? pyaio_require_running_loop(state) : Py_NewRef(loop);
+    if (loop == NULL) {
+        return NULL;
+    }
+    PyaioTaskPlace place;
+    PyObject *task =
+        pyaio_current_task(state, pyaio_task_place(state, loop, &place), loop);
+    Py_DECREF(loop);
+    return task;
 }
 
 PyObject *

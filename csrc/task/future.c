@@ -191,6 +191,49 @@ pyaio_future_add_waiter(PyaioState *state, PyaioFuture *future,
     return err;
 }
 
+/* Whether `item`, one of the further callbacks, is that waiter. */
+static int
+is_waiter(PyaioState *state, PyObject *item, const PyaioReadyKind *kind,
+          PyObject *target)
+{
+    PyObject *callback = PyTuple_GET_ITEM(item, 0);
+    if (!Py_IS_TYPE(callback, state->ReadyCall_type)) {
+        return 0;
+    }
+    PyaioReadyCall *call = (PyaioReadyCall *)callback;
+    return call->kind == kind && call->a == target && call->b == NULL;
+}
+
+int
+pyaio_future_remove_waiter(PyaioState *state, PyaioFuture *future,
+                           const PyaioReadyKind *kind, PyObject *target)
+{
+    PyaioFutureBase *base = pyaio_future_base(future);
+    if (future->callback0_kind == kind && base->callback0 == target) {
+        base->callback0 = NULL;
+        Py_DECREF(target);
+        return 0;
+    }
+    PyObject *callbacks = base->callbacks;
+    if (callbacks == NULL) {
+        return 0;
+    }
+    Py_ssize_t i = PyList_GET_SIZE(callbacks) - 1;
+    while (i >= 0 &&
+           !is_waiter(state, PyList_GET_ITEM(callbacks, i), kind, target)) {
+        i--;
+    }
+    if (i < 0) {
+        return 0;
+    }
+    if (PyList_GET_SIZE(callbacks) == 1) {
+        base->callbacks = NULL;
+        Py_DECREF(callbacks);
+        return 0;
+    }
+    return PyList_SetSlice(callbacks, i, i + 1, NULL);
+}
+
 int
 pyaio_future_add_callback(PyaioState *state, PyaioFuture *future,
                           PyObject *callback, PyObject *context)

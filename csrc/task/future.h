@@ -141,6 +141,10 @@ PyObject *pyaio_future_get_result(PyaioState *state, PyaioFuture *future,
  * future) is scheduled; at once where it is done already. */
 int pyaio_future_add_waiter(PyaioState *state, PyaioFuture *future,
                             const PyaioReadyKind *kind, PyObject *target);
+/* Takes one registration back, where there is one; the caller holds the
+ * target. Returns 0, or -1 with an exception. */
+int pyaio_future_remove_waiter(PyaioState *state, PyaioFuture *future,
+                               const PyaioReadyKind *kind, PyObject *target);
 /* Registers a Python callable; `context` NULL or None: a copy of the
  * current. */
 int pyaio_future_add_callback(PyaioState *state, PyaioFuture *future,
@@ -153,6 +157,13 @@ int pyaio_any_future_cancelled(PyaioState *state, PyObject *op);
 /* op.cancel(msg=message). Returns its truth, or -1. `message` NULL: none. */
 int pyaio_any_future_cancel(PyaioState *state, PyObject *op,
                             PyObject *message);
+/* op.result(): a new reference, or NULL with what it raises. */
+PyObject *pyaio_any_future_result(PyaioState *state, PyObject *op);
+/* op.exception(): a new reference, None where there is none. */
+PyObject *pyaio_any_future_exception(PyaioState *state, PyObject *op);
+/* op.set_result(result), unless it is done already. Returns 0 or -1. */
+int pyaio_any_future_release(PyaioState *state, PyObject *op,
+                             PyObject *result);
 /* Adds a native waiter to any future: directly, or as a Python callback. */
 int pyaio_any_future_add_waiter(PyaioState *state, PyObject *op,
                                 const PyaioReadyKind *kind, PyObject *target);
