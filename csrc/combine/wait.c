@@ -190,6 +190,10 @@ wait_collect(PyaioState *state, Wait *self)
 static int
 wait_watch(PyaioState *state, Wait *self, PyObject *loop)
 {
+    if (self->left == 0) { /* of an iterator */
+        PyErr_SetString(PyExc_AssertionError, "Set of Futures is empty.");
+        return -1;
+    }
     self->waiter = pyaio_loop_create_future(state, loop);
     if (self->waiter == NULL ||
         (self->timeout != NULL &&
