@@ -5,6 +5,7 @@
 #include "base/meta.h"
 #include "combine/combine.h"
 #include "loop/loop.h"
+#include "memory_map.h"
 #include "sched/handle.h"
 #include "sync/sync.h"
 #include "task/create.h"
@@ -160,6 +161,9 @@ static PyMethodDef module_functions[] = {
      "None outside of tasks; RuntimeError where no loop runs and none is "
      "given. Mirrors asyncio.current_task."},
     {"_native_tasks", pyaio_py_native_tasks, METH_NOARGS, NULL},
+#if !PYAIO_HAS_CALL_GRAPH
+    {"_memory_map", pyaio_py_memory_map, METH_NOARGS, NULL},
+#endif
     {"_adopt", (PyCFunction)(void (*)(void))module_adopt,
      METH_VARARGS | METH_KEYWORDS, NULL},
     {"_stands_for", module_stands_for, METH_VARARGS, NULL},

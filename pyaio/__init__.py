@@ -23,9 +23,10 @@ from ._core import (
     sleep,
     wait,
 )
-from ._install import install, native as _native, uninstall
+from ._install import install, uninstall
 from ._locks import BoundedSemaphore, Event, Lock, Semaphore
 from ._loop import EventLoop
+from ._modules import ours as _ours
 from ._policy import SelectorEventLoop, new_event_loop
 from ._runners import Runner, run
 from ._taskgroup import TaskGroup
@@ -67,9 +68,9 @@ else:
     __all__ += ["EventLoopPolicy"]
 
 # Submodules, what asyncio itself imports, and natives that only stand for a stock name.
-for _name, _value in vars(_asyncio).items():
+for _name, _value in list(vars(_asyncio).items()):
     if not _name.startswith("_") and globals().get(_name, _value) is _value:
-        globals()[_name] = _native(_value)
+        globals()[_name] = _ours(_value)
 del _name, _value
 
 
@@ -83,7 +84,7 @@ def __getattr__(name: str) -> _Any:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
     for warning in caught:
         _warnings.warn(warning.message, stacklevel=2)
-    return _native(value)
+    return _ours(value)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""python -m pyaio app.py ARGS, or -m module ARGS: run a program as python would, made native."""
+"""python -m pyaio: a program run as python would, made native (--help says what else)."""
 
 from pyaio._program import main
 

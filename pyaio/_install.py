@@ -97,11 +97,3 @@ def uninstall() -> None:
             _set_policy(_policy_before)
         _policy_before = _policy_installed = None
     _installed = False
-
-
-def native(value: Any) -> Any:
-    """What stands in for a stock object, or the object itself."""
-    try:
-        return NATIVES.get(value, value)
-    except TypeError:  # not hashable
-        return value

@@ -1,4 +1,7 @@
-"""Runs a script or a module the way the python command does, after install()."""
+"""The command `python -m pyaio`: a program run as the python command does it, made native.
+
+Also its other forms: asyncio's interactive console, and the tasks of another process.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,27 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import __version__
+from ._children import make_children_native
 from ._install import install
 
 if TYPE_CHECKING:
     from types import CodeType, TracebackType
 
-USAGE = "usage: python -m pyaio [-m module | script] [arguments]"
+USAGE = """\
+usage: python -m pyaio [-m module | script] [arguments]
+       python -m pyaio {ps,pstree} PID"""
+HELP = f"""{USAGE}
+
+Run a program on pyaio: what it imports as asyncio is native.
+
+  script [arguments]     run a file, or the __main__.py of a folder or zip file
+  -m module [arguments]  run a module
+                         (without arguments: a console with top-level await)
+  ps PID                 print a table of another process' tasks
+  pstree PID             print them as trees of who awaits whom
+  -V, --version          print the versions of pyaio and Python
+  -h, --help             print this text"""
 # Files whose frames a traceback of `python app.py` would not show. Debug builds do not freeze
 # runpy.
 LAUNCHER = {
@@ -89,6 +107,23 @@ def run(arguments: list[str]) -> None:
             runpy._run_module_as_main("__main__", alter_argv=False)  # type: ignore[attr-defined]
 
 
+def make_native() -> None:
+    """install() here, and in every process that multiprocessing starts from here."""
+    install()
+    make_children_native()
+
+
+def show_tasks(command: str, arguments: list[str]) -> None:
+    """Print the tasks of another process, with asyncio's own tool where it has one."""
+    if sys.version_info >= (3, 14):
+        sys.argv[:] = ["python -m pyaio", command, *arguments]
+        runpy.run_module("asyncio", run_name="__main__")
+    else:
+        from ._remote import command as remote
+
+        remote.main(command, arguments)
+
+
 def hide_launcher() -> None:
     """Have the interpreter report the exception that ends the program without our frames."""
     report = sys.excepthook
@@ -104,11 +139,19 @@ def hide_launcher() -> None:
 
 def main() -> None:
     """The command itself; the program's exception or SystemExit goes on to the interpreter."""
-    if len(sys.argv) < 2:
-        sys.exit(USAGE)
-    install()
+    arguments = sys.argv[1:] or ["-m", "asyncio"]
+    if arguments[0] in ("-h", "--help"):
+        print(HELP)
+        return
+    if arguments[0] in ("-V", "--version"):
+        print(f"pyaio {__version__} on Python {sys.version.split()[0]}")
+        return
+    if arguments[0] in ("ps", "pstree"):
+        show_tasks(arguments[0], arguments[1:])
+        return
+    make_native()
     try:
-        run(sys.argv[1:])
+        run(arguments)
     except SystemExit:
         raise
     except BaseException:

@@ -73,6 +73,33 @@ PyErr_SetRaisedException(PyObject *exc)
 #define PYAIO_TPFLAGS_INHERITED_DICT 0
 #endif
 
+#if !PYAIO_HAS_CALL_GRAPH
+/* What a coroutine's cr_iframe is, and where a thread's innermost one is. Only
+ * for tools that look at the memory, which prove it on themselves. */
+typedef struct PyaioFrame {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *code;
+    struct PyaioFrame *previous;
+    PyObject *others[5];
+#else
+    PyObject *others[4];
+    PyObject *code;
+    PyObject *frame_object;
+    struct PyaioFrame *previous;
+#endif
+    void *instruction; /* inside the code object */
+    int stack_top;     /* counts `locals` and what is on the stack */
+    char others_of_no_interest[4];
+    PyObject *locals[1];
+} PyaioFrame;
+
+/* The thread's innermost frame: in its state, or where its `cframe` points. */
+#define PYAIO_THREAD_HAS_CFRAME (PY_VERSION_HEX < 0x030D0000)
+#if PYAIO_THREAD_HAS_CFRAME
+#define PYAIO_CFRAME_FRAME offsetof(_PyCFrame, current_frame)
+#endif
+#endif
+
 /* The context that is entered in this thread, borrowed; NULL for none yet. */
 static inline PyObject *
 pyaio_thread_context(void)

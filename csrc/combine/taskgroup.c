@@ -76,6 +76,7 @@ group_child_ended(PyaioState *state, PyObject *a, PyObject *b)
 static const PyaioReadyKind group_child = {
     .name = "TaskGroup._on_task_done",
     .run = group_child_ended,
+    .waiter = offsetof(PyaioTaskGroup, parent_task),
 };
 
 static PyObject *

@@ -101,6 +101,7 @@ Loop_run_forever_setup(PyObject *op, PyObject *Py_UNUSED(unused))
         return NULL;
     }
     sched->thread_id = PyThread_get_thread_ident();
+    sched->thread = PyThreadState_Get();
     if (pyaio_set_running_loop(state, op) < 0) {
         return NULL;
     }
@@ -114,6 +115,7 @@ Loop_run_forever_cleanup(PyObject *op, PyObject *Py_UNUSED(unused))
     PyaioScheduler *sched = &self->head.sched;
     sched->stopping = 0;
     sched->thread_id = 0;
+    sched->thread = NULL;
     if (sched->state == NULL) {
         Py_RETURN_NONE;
     }

@@ -18,6 +18,10 @@ typedef struct {
     /* The context to run in, borrowed from `a`, or NULL with an exception. The
      * function itself is NULL where none is needed. */
     PyObject *(*context)(PyaioState *state, PyObject *a);
+    /* For tools that look at the memory: the place in `a` of the task or
+     * future that waits for what this entry is about; 0 for `a` itself, be it
+     * a task, a future or a coroutine. */
+    size_t waiter;
 } PyaioReadyKind;
 
 /* A Python callable that runs an entry: what other loops and debug mode

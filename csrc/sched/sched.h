@@ -55,6 +55,8 @@ typedef struct PyaioScheduler {
     unsigned quiet_turns;    /* turns since the poll was last made */
     unsigned long fork_generation; /* of the process that made the poller */
     unsigned long thread_id;       /* of the running thread, 0 while stopped */
+    PyThreadState *thread;         /* borrowed: that thread, for tools that
+                                      look at the memory */
 
     PyaioState *state;
     PyObject *loop;           /* borrowed: the object this is embedded in */

@@ -19,7 +19,7 @@ MAX_LINES = 700
 MAX_COLUMNS = 79
 
 C_FILES = sorted(path for path in CSRC.rglob("*.[ch]"))
-PYTHON_FILES = sorted((CHECKOUT / "pyaio").glob("*.py*"))
+PYTHON_FILES = sorted((CHECKOUT / "pyaio").rglob("*.py*"))
 PYTHON_FILES = [path for path in PYTHON_FILES if path.suffix in (".py", ".pyi")]
 
 c_file = pytest.mark.parametrize("path", C_FILES, ids=lambda path: str(path.relative_to(CSRC)))

@@ -179,27 +179,8 @@ def test_names_imported_before_go_on_working(pyaio, stock):
     assert asyncio.run(main()) == [1, 2, 3, 4]
 
 
-def test_every_public_name_of_asyncio_is_in_pyaio(pyaio):
-    assert {name for name in dir(asyncio) if name[0] != "_"} <= set(dir(pyaio))
-    assert set(asyncio.__all__) <= set(pyaio.__all__)
-    for name in pyaio.__all__:
-        assert hasattr(pyaio, name), name
-
-
-def test_star_import(pyaio):
-    namespace = {}
-    exec("from pyaio import *", namespace)
-    assert namespace["gather"] is pyaio.gather
-    assert namespace["Lock"] is asyncio.Lock
-
-
 def test_the_version(pyaio):
     assert pyaio.__version__ == importlib.metadata.version("pyaio-core")
-
-
-def test_unknown_names(pyaio):
-    with pytest.raises(AttributeError, match="pyaio"):
-        pyaio.no_such_name
 
 
 def test_importing_changes_no_public_name(printed):

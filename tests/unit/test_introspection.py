@@ -4,7 +4,6 @@ import asyncio
 import contextvars
 import io
 import re
-import subprocess
 import sys
 
 import pytest
@@ -376,44 +375,3 @@ def test_add_and_discard_awaited_by(impl, run):
         assert not future._asyncio_awaited_by
 
     run(main())
-
-
-WAITING = """
-import asyncio, sys
-{install}
-
-async def leaf():
-    await asyncio.get_running_loop().create_future()
-
-async def main():
-    async with asyncio.TaskGroup() as group:
-        group.create_task(leaf(), name="leaf in a group")
-        task = group.create_task(asyncio.sleep(10_000), name="sleeper")
-        await asyncio.sleep(0)
-        print("ready", flush=True)
-
-asyncio.run(main())
-"""
-
-
-@SINCE_3_14
-@pytest.mark.parametrize("who", ["asyncio", "pyaio"])
-@pytest.mark.parametrize("command", ["ps", "pstree"])
-def test_the_tasks_shown_from_outside(python, tmp_path, who, command):
-    install = "import pyaio; pyaio.install()" if who == "pyaio" else ""
-    with subprocess.Popen(
-        [sys.executable, "-c", WAITING.format(install=install)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=tmp_path,
-    ) as process:
-        try:
-            assert process.stdout.readline() == b"ready\n"
-            shown = python("-m", "asyncio", command, process.pid)
-        finally:
-            process.kill()
-    if who == "asyncio" and shown.returncode != 0:
-        pytest.skip(f"stock's own tool may not look here: {shown.stderr.splitlines()[-1:]}")
-    assert shown.returncode == 0, shown.stderr
-    assert "leaf in a group" in shown.stdout
-    assert "sleeper" in shown.stdout
