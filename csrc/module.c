@@ -52,6 +52,8 @@ module_add_names(PyObject *module)
         {"Event", state->Event_type},
         {"Semaphore", state->Semaphore_type},
         {"BoundedSemaphore", state->BoundedSemaphore_type},
+        {"Condition", state->Condition_type},
+        {"Barrier", state->Barrier_type},
     };
     for (size_t i = 0; i < sizeof(public) / sizeof(public[0]); i++) {
         if (PyModule_AddObjectRef(module, public[i].name,
@@ -87,6 +89,8 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_lock_init,
     pyaio_event_init,
     pyaio_semaphore_init,
+    pyaio_condition_init,
+    pyaio_barrier_init,
     pyaio_loop_init,
     module_add_names,
 };

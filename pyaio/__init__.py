@@ -24,7 +24,7 @@ from ._core import (
     wait,
 )
 from ._install import install, uninstall
-from ._locks import BoundedSemaphore, Event, Lock, Semaphore
+from ._locks import Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore
 from ._loop import EventLoop
 from ._modules import ours as _ours
 from ._policy import SelectorEventLoop, new_event_loop
@@ -34,7 +34,9 @@ from ._taskgroup import TaskGroup
 __version__ = "0.1.0"
 
 __all__ = [
+    "Barrier",
     "BoundedSemaphore",
+    "Condition",
     "Event",
     "EventLoop",
     "Future",

@@ -117,6 +117,31 @@ class BoundedSemaphore(Semaphore):
     """The native half of pyaio.BoundedSemaphore."""
 
 @disjoint_base
+class Condition(metaclass=NativeMeta):
+    """The native half of pyaio.Condition."""
+
+    def __init__(self, lock: object) -> None: ...
+    async def wait(self) -> Literal[True]: ...
+    async def wait_for(self, predicate: Callable[[], _T]) -> _T: ...
+    def notify(self, n: int = 1) -> None: ...
+    def notify_all(self) -> None: ...
+    async def __aenter__(self) -> None: ...
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None: ...
+
+@disjoint_base
+class Barrier(metaclass=NativeMeta):
+    """The native half of pyaio.Barrier; what is not native is asyncio's own."""
+
+    async def wait(self) -> int: ...
+    async def __aenter__(self) -> Self: ...  # as asyncio's published type has it; it is an int
+    async def __aexit__(self, *args: object) -> None: ...
+
+@disjoint_base
 class EventLoop:
     """The scheduling half of an event loop; asyncio's transports stand on it in pyaio.EventLoop.
 

@@ -19,7 +19,9 @@ unix_events: Any = asyncio.unix_events
 
 if TYPE_CHECKING:
     from asyncio import (
+        Barrier as Barrier,
         BoundedSemaphore as BoundedSemaphore,
+        Condition as Condition,
         DefaultEventLoopPolicy as DefaultEventLoopPolicy,
         Event as Event,
         Lock as Lock,
@@ -42,8 +44,9 @@ if TYPE_CHECKING:
 
 else:
     TaskGroup = taskgroups.TaskGroup
-    Lock, Event = locks.Lock, locks.Event
+    Lock, Event, Condition = locks.Lock, locks.Event, locks.Condition
     Semaphore, BoundedSemaphore = locks.Semaphore, locks.BoundedSemaphore
+    Barrier = locks.Barrier
     SelectorEventLoop = unix_events._UnixSelectorEventLoop
     DefaultEventLoopPolicy = getattr(unix_events, "_UnixDefaultEventLoopPolicy", None)
 

@@ -32,76 +32,92 @@
     X(Event)                 \
     X(Semaphore)             \
     X(BoundedSemaphore)      \
+    X(Condition)             \
+    X(ConditionCoroutine)    \
+    X(Barrier)               \
+    X(BarrierCoroutine)      \
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */
-#define PYAIO_STATE_STOCK(X)   \
-    X(stock_Future)            \
-    X(stock_Task)              \
-    X(stock_Handle)            \
-    X(stock_TimerHandle)       \
-    X(stock_ThreadSafeHandle)  \
-    X(stock_TaskGroup)         \
-    X(stock_TaskGroup_aenter)  \
-    X(stock_TaskGroup_aexit)   \
-    X(stock_TaskGroup_leave)   \
-    X(stock_TaskGroup_create)  \
-    X(stock_TaskGroup_ended)   \
-    X(stock_sleep)             \
-    X(stock_gather)            \
-    X(stock_guard_enter)       \
-    X(stock_guard_exit)        \
-    X(stock_Lock)              \
-    X(stock_Lock_acquire)      \
-    X(stock_Event)             \
-    X(stock_Event_wait)        \
-    X(stock_Semaphore)         \
-    X(stock_Semaphore_acquire) \
-    X(stock_BoundedSemaphore)  \
-    X(discard_awaited_by)      \
-    X(set_unless_cancelled)    \
-    X(stock_loop_create_task)  \
-    X(stock_create_task)       \
-    X(tasks_names)             \
-    X(stock_handle_run)        \
-    X(CancelledError)          \
-    X(InvalidStateError)       \
-    X(get_event_loop)          \
-    X(get_running_loop)        \
-    X(events)                  \
-    X(get_asyncgen_hooks)      \
-    X(set_asyncgen_hooks)      \
-    X(current_tasks)           \
-    X(current_task)            \
-    X(enter_task)              \
-    X(leave_task)              \
-    X(swap_current_task)       \
-    X(register_task)           \
-    X(register_eager_task)     \
-    X(unregister_eager_task)   \
-    X(awaited_by_add)          \
-    X(awaited_by_discard)      \
-    X(iscoroutine)             \
-    X(ensure_future)           \
-    X(format_callback_source)  \
-    X(extract_stack)           \
-    X(future_repr)             \
-    X(task_repr)               \
-    X(task_get_stack)          \
-    X(task_print_stack)        \
-    X(counterparts)            \
-    X(GenericAlias)            \
-    X(FunctionType)            \
-    X(deque)                   \
-    X(CoroutineType)           \
-    X(base_events)             \
-    X(format_handle)           \
-    X(EventLoop)               \
-    X(stock_wait)              \
-    X(stock_as_completed)      \
-    X(stock_anext)             \
-    X(wait_for_one)            \
-    X(isawaitable)             \
+#define PYAIO_STATE_STOCK(X)    \
+    X(stock_Future)             \
+    X(stock_Task)               \
+    X(stock_Handle)             \
+    X(stock_TimerHandle)        \
+    X(stock_ThreadSafeHandle)   \
+    X(stock_TaskGroup)          \
+    X(stock_TaskGroup_aenter)   \
+    X(stock_TaskGroup_aexit)    \
+    X(stock_TaskGroup_leave)    \
+    X(stock_TaskGroup_create)   \
+    X(stock_TaskGroup_ended)    \
+    X(stock_sleep)              \
+    X(stock_gather)             \
+    X(stock_guard_enter)        \
+    X(stock_guard_exit)         \
+    X(stock_Lock)               \
+    X(stock_Lock_acquire)       \
+    X(stock_Event)              \
+    X(stock_Event_wait)         \
+    X(stock_Semaphore)          \
+    X(stock_Semaphore_acquire)  \
+    X(stock_BoundedSemaphore)   \
+    X(stock_Condition_wait)     \
+    X(stock_Condition_wait_for) \
+    X(stock_Condition_notify)   \
+    X(stock_Condition_wake)     \
+    X(stock_Barrier_wait)       \
+    X(stock_Barrier_enter)      \
+    X(stock_Barrier_exit)       \
+    X(barrier_filling)          \
+    X(barrier_draining)         \
+    X(barrier_resetting)        \
+    X(barrier_broken)           \
+    X(discard_awaited_by)       \
+    X(set_unless_cancelled)     \
+    X(stock_loop_create_task)   \
+    X(stock_create_task)        \
+    X(tasks_names)              \
+    X(stock_handle_run)         \
+    X(CancelledError)           \
+    X(BrokenBarrierError)       \
+    X(InvalidStateError)        \
+    X(get_event_loop)           \
+    X(get_running_loop)         \
+    X(events)                   \
+    X(get_asyncgen_hooks)       \
+    X(set_asyncgen_hooks)       \
+    X(current_tasks)            \
+    X(current_task)             \
+    X(enter_task)               \
+    X(leave_task)               \
+    X(swap_current_task)        \
+    X(register_task)            \
+    X(register_eager_task)      \
+    X(unregister_eager_task)    \
+    X(awaited_by_add)           \
+    X(awaited_by_discard)       \
+    X(iscoroutine)              \
+    X(ensure_future)            \
+    X(format_callback_source)   \
+    X(extract_stack)            \
+    X(future_repr)              \
+    X(task_repr)                \
+    X(task_get_stack)           \
+    X(task_print_stack)         \
+    X(counterparts)             \
+    X(GenericAlias)             \
+    X(FunctionType)             \
+    X(deque)                    \
+    X(CoroutineType)            \
+    X(base_events)              \
+    X(format_handle)            \
+    X(EventLoop)                \
+    X(stock_wait)               \
+    X(stock_as_completed)       \
+    X(stock_anext)              \
+    X(wait_for_one)             \
+    X(isawaitable)              \
     X(TaskGroup)
 
 /* Interned strings, each reachable as state->str_<name>. */
@@ -111,17 +127,22 @@
     X(_check_running)                 \
     X(_asyncgen_finalizer_hook)       \
     X(_asyncgen_firstiter_hook)       \
+    X(_block)                         \
     X(_cancelled)                     \
+    X(_exit)                          \
     X(_get_loop)                      \
     X(_log_destroy_pending)           \
     X(_loop)                          \
+    X(_notify)                        \
     X(_on_task_done)                  \
+    X(_release)                       \
     X(_run)                           \
     X(_run_forever_cleanup)           \
     X(_run_forever_setup)             \
     X(_set_running_loop)              \
     X(_set_coroutine_origin_tracking) \
     X(_timer_handle_cancelled)        \
+    X(_wait)                          \
     X(_wake_up_first)                 \
     X(_wake_up_next)                  \
     X(acquire)                        \
@@ -149,6 +170,8 @@
     X(message)                        \
     X(msg)                            \
     X(name)                           \
+    X(notify)                         \
+    X(notify_all)                     \
     X(popleft)                        \
     X(release)                        \
     X(remove)                         \
@@ -159,7 +182,8 @@
     X(source_traceback)               \
     X(task)                           \
     X(throw)                          \
-    X(time)
+    X(time)                           \
+    X(wait)
 
 #define PYAIO_STATE_OBJECTS(X) PYAIO_STATE_STOCK(X)
 
@@ -194,7 +218,14 @@ typedef struct PyaioState {
     Py_ssize_t running_loop_offset;
     Py_ssize_t current_task_offset;
 
-    int semaphore_wakes_all; /* who acquires a semaphore lets in everybody
+    /* Of the running version's conditions: */
+    int condition_notifies_again; /* a wait() that fails passes on the
+                                     notification that it may have had, and
+                                     makes its future before it releases the
+                                     lock (gh-112202) */
+    int condition_keeps_error;    /* it raises the CancelledError that came,
+                                     not one of its own (gh-111693) */
+    int semaphore_wakes_all;      /* who acquires a semaphore lets in everybody
                                 whom there are units for (gh-90155) */
 
     /* Version tags under which `handle_run_replaced` was computed. */

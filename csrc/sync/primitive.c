@@ -136,7 +136,14 @@ pyaio_raise_again(PyObject *raised)
     }
     if (PyErr_Occurred()) {
         PyObject *error = PyErr_GetRaisedException();
-        PyException_SetContext(error, raised);
+        PyObject *context = PyException_GetContext(error);
+        if (context == NULL && error != raised) {
+            PyException_SetContext(error, raised);
+        }
+        else {
+            Py_DECREF(raised);
+        }
+        Py_XDECREF(context);
         PyErr_SetRaisedException(error);
         return;
     }
@@ -146,14 +153,14 @@ pyaio_raise_again(PyObject *raised)
 /* --- making them --------------------------------------------------------- */
 
 int
-pyaio_stock_mentions(PyObject *function, const char *name)
+pyaio_stock_mentions(PyObject *function, const char *names, const char *name)
 {
     PyObject *code = PyObject_GetAttrString(function, "__code__");
-    PyObject *names = code ? PyObject_GetAttrString(code, "co_names") : NULL;
+    PyObject *tuple = code ? PyObject_GetAttrString(code, names) : NULL;
     PyObject *wanted = PyUnicode_FromString(name);
-    int found = names && wanted ? PySequence_Contains(names, wanted) : -1;
+    int found = tuple && wanted ? PySequence_Contains(tuple, wanted) : -1;
     Py_XDECREF(code);
-    Py_XDECREF(names);
+    Py_XDECREF(tuple);
     Py_XDECREF(wanted);
     return found;
 }

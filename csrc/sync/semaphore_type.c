@@ -265,8 +265,8 @@ pyaio_semaphore_init(PyObject *module)
 {
     PyaioState *state = pyaio_module_state(module);
     /* Before, a task that was cancelled did not ask whether it is done. */
-    state->semaphore_wakes_all =
-        pyaio_stock_mentions(state->stock_Semaphore_acquire, "done");
+    state->semaphore_wakes_all = pyaio_stock_mentions(
+        state->stock_Semaphore_acquire, "co_names", "done");
     if (state->semaphore_wakes_all < 0 ||
         pyaio_add_type(module, &state->Semaphore_type, &semaphore_spec, NULL) <
             0 ||

@@ -9,5 +9,7 @@ int pyaio_waiting_init(PyObject *module);
 int pyaio_lock_init(PyObject *module);
 int pyaio_event_init(PyObject *module);
 int pyaio_semaphore_init(PyObject *module);
+int pyaio_condition_init(PyObject *module);
+int pyaio_barrier_init(PyObject *module);
 
 #endif

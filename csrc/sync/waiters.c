@@ -177,6 +177,30 @@ pyaio_waiters_set(PyaioWaiters *self, PyObject *value)
 
 /* --- coming and going ---------------------------------------------------- */
 
+int
+pyaio_waiters_append(PyaioState *state, PyaioWaiters *self,
+                     PyaioWaiter *waiter, PyObject *future)
+{
+    Py_XSETREF(waiter->future, Py_NewRef(future));
+    self->is_none = 0;
+    if (self->exposed != NULL) {
+        waiters_take_back(state, self);
+    }
+    if (self->exposed == NULL && Py_IS_TYPE(future, state->Future_type)) {
+        waiters_link(self, waiter);
+        return 0;
+    }
+    if (self->exposed == NULL && waiters_expose(state, self) == NULL) {
+        return -1;
+    }
+    PyObject *exposed = Py_NewRef(self->exposed);
+    PyObject *done =
+        PyObject_CallMethodOneArg(exposed, state->str_append, future);
+    Py_DECREF(exposed);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
 PyObject *
 pyaio_waiters_add(PyaioState *state, PyaioWaiters *self, PyaioWaiter *waiter,
                   PyObject *loop)
@@ -185,24 +209,9 @@ pyaio_waiters_add(PyaioState *state, PyaioWaiters *self, PyaioWaiter *waiter,
     if (future == NULL) {
         return NULL;
     }
-    Py_XSETREF(waiter->future, future);
-    self->is_none = 0;
-    if (self->exposed != NULL) {
-        waiters_take_back(state, self);
-    }
-    if (self->exposed == NULL && Py_IS_TYPE(future, state->Future_type)) {
-        waiters_link(self, waiter);
-        return future;
-    }
-    if (self->exposed == NULL && waiters_expose(state, self) == NULL) {
-        return NULL;
-    }
-    PyObject *exposed = Py_NewRef(self->exposed);
-    PyObject *done =
-        PyObject_CallMethodOneArg(exposed, state->str_append, future);
-    Py_DECREF(exposed);
-    Py_XDECREF(done);
-    return done ? future : NULL;
+    int err = pyaio_waiters_append(state, self, waiter, future);
+    Py_DECREF(future); /* the waiter keeps it */
+    return err < 0 ? NULL : future;
 }
 
 /* exposed.remove(future), keeping what is raised. */

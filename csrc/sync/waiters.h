@@ -44,6 +44,9 @@ void pyaio_waiters_clear(PyaioWaiters *self);
  * future, for pyaio_await_start(): a borrowed reference, or NULL. */
 PyObject *pyaio_waiters_add(PyaioState *state, PyaioWaiters *self,
                             PyaioWaiter *waiter, PyObject *loop);
+/* The same with a future that there is already. Returns 0 or -1. */
+int pyaio_waiters_append(PyaioState *state, PyaioWaiters *self,
+                         PyaioWaiter *waiter, PyObject *future);
 /* Takes the waiter out. It may be out already where the list is not exposed;
  * where it is, an error of exposed.remove() (ValueError where it is not in)
  * is raised. Keeps an exception that is set, as the context of a new one.

@@ -3,6 +3,17 @@
 #include "sync/sync.h"
 
 PyObject *
+pyaio_waiting_setup(PyaioWaiting *self, const PyaioWaitingKind *kind)
+{
+    if (pyaio_coroutine_setup(&self->head, &kind->base) < 0) {
+        kind->base.clear(pyaio_state_of((PyObject *)self), &self->head);
+        self->head.status = PYAIO_CORO_CLOSED; /* nobody will know of it */
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+PyObject *
 pyaio_waiting_new(PyaioState *state, const PyaioWaitingKind *kind,
                   PyObject *owner)
 {
@@ -12,14 +23,8 @@ pyaio_waiting_new(PyaioState *state, const PyaioWaitingKind *kind,
     if (op == NULL) {
         return NULL;
     }
-    PyaioWaiting *self = (PyaioWaiting *)op;
-    self->owner = Py_NewRef(owner);
-    if (pyaio_coroutine_setup(&self->head, &kind->base) < 0) {
-        self->head.status = PYAIO_CORO_CLOSED; /* nobody will know of it */
-        Py_CLEAR(self->owner);
-        Py_CLEAR(op);
-    }
-    return op;
+    ((PyaioWaiting *)op)->owner = Py_NewRef(owner);
+    return pyaio_waiting_setup((PyaioWaiting *)op, kind);
 }
 
 static inline PySendResult

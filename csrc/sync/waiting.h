@@ -36,6 +36,11 @@ typedef struct {
 PyObject *pyaio_waiting_new(PyaioState *state, const PyaioWaitingKind *kind,
                             PyObject *owner);
 
+/* Finishes a coroutine of a type that extends it, whose owner is set: returns
+ * it, or NULL. */
+PyObject *pyaio_waiting_setup(PyaioWaiting *self,
+                              const PyaioWaitingKind *kind);
+
 /* Begins to wait in one of the owner's lists, for a future of `loop`, which is
  * stolen and may be NULL after an error. */
 PySendResult pyaio_waiting_begin(PyaioState *state, PyaioWaiting *self,
