@@ -6,6 +6,7 @@
 #include "combine/combine.h"
 #include "loop/loop.h"
 #include "memory_map.h"
+#include "net/transport.h"
 #include "sched/handle.h"
 #include "sync/sync.h"
 #include "task/create.h"
@@ -54,6 +55,7 @@ module_add_names(PyObject *module)
         {"BoundedSemaphore", state->BoundedSemaphore_type},
         {"Condition", state->Condition_type},
         {"Barrier", state->Barrier_type},
+        {"_SelectorSocketTransport", state->Transport_type},
     };
     for (size_t i = 0; i < sizeof(public) / sizeof(public[0]); i++) {
         if (PyModule_AddObjectRef(module, public[i].name,
@@ -91,6 +93,8 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_semaphore_init,
     pyaio_condition_init,
     pyaio_barrier_init,
+    pyaio_socket_init,
+    pyaio_transport_init,
     pyaio_loop_init,
     module_add_names,
 };

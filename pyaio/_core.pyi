@@ -8,6 +8,8 @@ import sys
 from abc import ABCMeta
 from asyncio import (
     AbstractEventLoop,
+    AbstractServer,
+    BaseProtocol,
     Future as Future,
     Handle as Handle,
     Task as Task,
@@ -21,10 +23,12 @@ from asyncio import (
     wait as wait,
 )
 from asyncio.events import _TaskFactory
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from asyncio.transports import _FlowControlMixin
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextvars import Context
+from socket import socket
 from types import FunctionType, TracebackType
-from typing import Any, Literal, Self, TypeAlias, TypeVar, TypeVarTuple
+from typing import Any, Literal, Self, TypeAlias, TypeVar, TypeVarTuple, final
 
 from typing_extensions import disjoint_base
 
@@ -72,6 +76,25 @@ class TaskGroup(metaclass=NativeMeta):
             name: str | None = None,
             context: Context | None = None,
         ) -> Task[_T]: ...
+
+@final
+class _SelectorSocketTransport(_FlowControlMixin):
+    """The transport of a stream socket on a native loop."""
+
+    max_size: int
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        sock: socket,
+        protocol: BaseProtocol,
+        waiter: Future[Any] | None = None,
+        extra: dict[str, Any] | None = None,
+        server: AbstractServer | None = None,
+        context: Context | None = None,
+    ) -> None: ...
+    def write(self, data: bytes | bytearray | memoryview, /) -> None: ...
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview], /) -> None: ...
+    def set_protocol(self, protocol: BaseProtocol, /) -> None: ...
 
 @disjoint_base
 class Lock(metaclass=NativeMeta):

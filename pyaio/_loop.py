@@ -1,4 +1,4 @@
-"""EventLoop: the native scheduler and poller under the running version's own transports."""
+"""EventLoop: native scheduler, poller and stream transports; the rest is the running version's."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from socket import socket
 
 _Ts = TypeVarTuple("_Ts")
+# From 3.12 on a descriptor that has a transport cannot get another.
+_CHECKS_NEW_TRANSPORTS = sys.version_info >= (3, 12)
 
 
 class SelectorView:
@@ -54,9 +56,9 @@ class _SelectorAttribute:
 class EventLoop(_core.EventLoop, _stock.SelectorEventLoop):
     """An asyncio event loop whose callbacks, timers, tasks and poller are native.
 
-    Transports, servers, sock_*, TLS, pipes, subprocesses, executors and signal handlers are the
-    running version's own, on the native poller. The stock __init__ is never called: it would make
-    a selector and a socket pair that nothing uses.
+    Stream sockets have native transports. Servers, datagrams, sock_*, TLS, pipes, subprocesses,
+    executors and signal handlers are the running version's own, on the native poller. The stock
+    __init__ is never called: it would make a selector and a socket pair that nothing uses.
     """
 
     # What the inherited methods keep on the loop; they set it on the instance.
@@ -100,6 +102,41 @@ class EventLoop(_core.EventLoop, _stock.SelectorEventLoop):
             executor.shutdown(wait=False)
         # Finds the loop closed, so that it only removes the signal handlers.
         _stock.SelectorEventLoop.close(self)
+
+    def _make_socket_transport(
+        self, sock: socket, protocol: Any, waiter: Any = None, **options: Any
+    ) -> Any:
+        """A transport over a connected socket."""
+        if _CHECKS_NEW_TRANSPORTS:
+            self._ensure_fd_no_transport(sock)
+        return _core._SelectorSocketTransport(self, sock, protocol, waiter, **options)
+
+    def _make_ssl_transport(
+        self,
+        rawsock: socket,
+        protocol: Any,
+        sslcontext: Any,
+        waiter: Any = None,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = _stock.constants.SSL_HANDSHAKE_TIMEOUT,
+        ssl_shutdown_timeout: float | None = _stock.constants.SSL_SHUTDOWN_TIMEOUT,
+        **options: Any,
+    ) -> Any:
+        """The running version's TLS over a transport of ours."""
+        ssl_protocol = _stock.sslproto.SSLProtocol(
+            self,
+            protocol,
+            sslcontext,
+            waiter,
+            server_side,
+            server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        EventLoop._make_socket_transport(self, rawsock, ssl_protocol, **options)
+        return ssl_protocol._app_transport
 
     def add_signal_handler(self, sig: int, callback: Callable[[*_Ts], Any], *args: *_Ts) -> None:
         """Call callback(*args) in the loop when the signal arrives; main thread only."""

@@ -6,13 +6,17 @@ Imported before anything is installed, so that these stay the stock objects.
 from __future__ import annotations
 
 import asyncio
+import asyncio.constants
+import asyncio.sslproto
 from typing import TYPE_CHECKING, Any
 
+constants: Any = asyncio.constants
 coroutines: Any = asyncio.coroutines
 events: Any = asyncio.events
 futures: Any = asyncio.futures
 locks: Any = asyncio.locks
 runners: Any = asyncio.runners
+sslproto: Any = asyncio.sslproto
 taskgroups: Any = asyncio.taskgroups
 tasks: Any = asyncio.tasks
 unix_events: Any = asyncio.unix_events
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 
         def _make_self_pipe(self) -> None: ...
         def _close_self_pipe(self) -> None: ...
+        def _ensure_fd_no_transport(self, fd: Any) -> None: ...
 
 else:
     TaskGroup = taskgroups.TaskGroup

@@ -30,6 +30,21 @@
 #define PYAIO_HAS_GROUP_CANCEL (PY_VERSION_HEX >= 0x030F0000)
 /* A task's context must be a contextvars.Context. */
 #define PYAIO_CHECKS_CONTEXT (PY_VERSION_HEX >= 0x030F0000)
+/* writelines() of a socket transport gathers instead of joining. */
+#define PYAIO_WRITELINES_GATHERS (PY_VERSION_HEX >= 0x030C0000)
+/* A Server keeps its transports rather than their number. */
+#define PYAIO_SERVER_KNOWS_CLIENTS (PY_VERSION_HEX >= 0x030D0000)
+/* Transports can be given a context for all of their callbacks. */
+#define PYAIO_HAS_TRANSPORT_CONTEXT (PY_VERSION_HEX >= 0x030F0000)
+/* What write() says about an argument that is of none of its types. */
+#if PY_VERSION_HEX >= 0x030E0000
+#define PYAIO_WRITE_TYPE_ERROR                                             \
+    "data argument must be a bytes, bytearray, or memoryview object, not " \
+    "%R"
+#else
+#define PYAIO_WRITE_TYPE_ERROR \
+    "data argument must be a bytes-like object, not %R"
+#endif
 /* Attribute dictionary and weak references stand before the object rather
  * than in fields of _asyncio's types. */
 #define PYAIO_MANAGED_DICT (PY_VERSION_HEX >= 0x030D0000)
@@ -38,6 +53,10 @@
 
 /* Makes a reference to memory whose last reference went away before. */
 #define pyaio_new_reference(op) _Py_NewReference(op)
+
+/* Changes the size of a bytes object that nobody else refers to. Returns 0, or
+ * -1 with an exception and *op NULL. */
+#define pyaio_bytes_resize(op, size) _PyBytes_Resize(op, size)
 
 #if PY_VERSION_HEX < 0x030C0000
 static inline PyObject *

@@ -154,6 +154,13 @@ static const StockEntry stock_entries[] = {
     STOCK(CoroutineType, "types", "CoroutineType"),
     STOCK(base_events, "asyncio.base_events", ""),
     STOCK(format_handle, "asyncio.base_events", "_format_handle"),
+    STOCK(logger, "asyncio.log", "logger"),
+    STOCK(stock_FlowControlMixin, "asyncio.transports", "_FlowControlMixin"),
+    STOCK(stock_TransportSocket, "asyncio.trsock", "TransportSocket"),
+    STOCK(stock_BufferedProtocol, "asyncio.protocols", "BufferedProtocol"),
+    STOCK(stock_socket_base, "_socket", "socket"),
+    STOCK(sendfile_try_native, "asyncio.constants",
+          "_SendfileMode.TRY_NATIVE"),
 };
 
 static PyObject *

@@ -36,6 +36,7 @@
     X(ConditionCoroutine)    \
     X(Barrier)               \
     X(BarrierCoroutine)      \
+    X(Transport)             \
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */
@@ -112,6 +113,13 @@
     X(CoroutineType)            \
     X(base_events)              \
     X(format_handle)            \
+    X(logger)                   \
+    X(stock_FlowControlMixin)   \
+    X(stock_TransportSocket)    \
+    X(stock_BufferedProtocol)   \
+    X(stock_socket_base)        \
+    X(sendfile_try_native)      \
+    X(minus_one)                \
     X(EventLoop)                \
     X(stock_wait)               \
     X(stock_as_completed)       \
@@ -124,11 +132,13 @@
 #define PYAIO_STATE_NAMES(X)          \
     X(Task)                           \
     X(_asyncio_future_blocking)       \
+    X(_attach)                        \
     X(_check_running)                 \
     X(_asyncgen_finalizer_hook)       \
     X(_asyncgen_firstiter_hook)       \
     X(_block)                         \
     X(_cancelled)                     \
+    X(_detach)                        \
     X(_exit)                          \
     X(_get_loop)                      \
     X(_log_destroy_pending)           \
@@ -142,12 +152,14 @@
     X(_set_running_loop)              \
     X(_set_coroutine_origin_tracking) \
     X(_timer_handle_cancelled)        \
+    X(_transports)                    \
     X(_wait)                          \
     X(_wake_up_first)                 \
     X(_wake_up_next)                  \
     X(acquire)                        \
     X(add_done_callback)              \
     X(append)                         \
+    X(buffer_updated)                 \
     X(call_at)                        \
     X(call_exception_handler)         \
     X(call_later)                     \
@@ -155,14 +167,21 @@
     X(cancel)                         \
     X(cancelled)                      \
     X(close)                          \
+    X(connection_lost)                \
+    X(connection_made)                \
     X(context)                        \
     X(create_future)                  \
     X(create_task)                    \
+    X(data_received)                  \
     X(done)                           \
+    X(eof_received)                   \
     X(exception)                      \
     X(future)                         \
+    X(get_buffer)                     \
     X(get_debug)                      \
     X(get_loop)                       \
+    X(getpeername)                    \
+    X(getsockname)                    \
     X(handle)                         \
     X(is_running)                     \
     X(locked)                         \
@@ -172,18 +191,26 @@
     X(name)                           \
     X(notify)                         \
     X(notify_all)                     \
+    X(pause_writing)                  \
+    X(peername)                       \
     X(popleft)                        \
+    X(protocol)                       \
     X(release)                        \
     X(remove)                         \
     X(remove_done_callback)           \
     X(result)                         \
+    X(resume_writing)                 \
     X(send)                           \
     X(set_result)                     \
+    X(socket)                         \
+    X(sockname)                       \
     X(source_traceback)               \
     X(task)                           \
     X(throw)                          \
     X(time)                           \
-    X(wait)
+    X(transport)                      \
+    X(wait)                           \
+    X(write)
 
 #define PYAIO_STATE_OBJECTS(X) PYAIO_STATE_STOCK(X)
 
@@ -231,6 +258,9 @@ typedef struct PyaioState {
     /* Version tags under which `handle_run_replaced` was computed. */
     unsigned int stock_handle_tag;
     unsigned int handle_tag;
+    /* Version tag under which a socket type was seen to be plain, or 0. */
+    unsigned int plain_socket_tag;
+    int sockets_verified;    /* their layout is as net/socket.h says */
     int handle_run_replaced; /* somebody put another _run into Handle */
     /* Version tags of Task and Future under which cancel() was seen to be the
      * original, or 0. */

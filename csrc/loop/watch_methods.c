@@ -70,7 +70,8 @@ loop_add_watch(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     }
     PyObject_GC_Track(handle);
     PyObject *file = PyLong_Check(args[0]) ? NULL : args[0];
-    if (pyaio_watch_add(sched, fd, direction, handle, file) < 0) {
+    if (pyaio_watch_add(sched, fd, direction, &pyaio_ready_handle, handle,
+                        file) < 0) {
         Py_CLEAR(handle);
     }
     return handle;
@@ -138,6 +139,30 @@ Loop_remove_writer(PyObject *op, PyObject *file)
     return loop_remove_watch(op, file, PYAIO_POLL_WRITE);
 }
 
+/* A watcher as a Handle or another callable, or None. */
+static PyObject *
+watcher_shown(PyaioState *state, const PyaioWatcher *watcher)
+{
+    if (watcher->target == NULL) {
+        Py_RETURN_NONE;
+    }
+    if (watcher->kind == &pyaio_ready_handle) {
+        return Py_NewRef(watcher->target);
+    }
+    return pyaio_ready_call_new(state, watcher->kind, watcher->target, NULL);
+}
+
+static PyObject *
+watch_shown(PyaioState *state, const PyaioWatch *watch)
+{
+    PyObject *reader = watcher_shown(state, &watch->reader);
+    PyObject *writer = watcher_shown(state, &watch->writer);
+    PyObject *pair = reader && writer ? PyTuple_Pack(2, reader, writer) : NULL;
+    Py_XDECREF(reader);
+    Py_XDECREF(writer);
+    return pair;
+}
+
 /* Every watched descriptor with its handles: {fd: (reader, writer)}. */
 static PyObject *
 Loop_watchers(PyObject *op, PyObject *Py_UNUSED(unused))
@@ -146,13 +171,11 @@ Loop_watchers(PyObject *op, PyObject *Py_UNUSED(unused))
     PyObject *result = PyDict_New();
     for (int fd = 0; result != NULL && fd < sched->watch_capacity; fd++) {
         PyaioWatch *watch = &sched->watches[fd];
-        if (watch->reader == NULL && watch->writer == NULL) {
+        if (pyaio_watch_mask(watch) == 0) {
             continue;
         }
         PyObject *number = PyLong_FromLong(fd);
-        PyObject *pair =
-            PyTuple_Pack(2, watch->reader ? watch->reader : Py_None,
-                         watch->writer ? watch->writer : Py_None);
+        PyObject *pair = watch_shown(sched->state, watch);
         if (number == NULL || pair == NULL ||
             PyDict_SetItem(result, number, pair) < 0) {
             Py_CLEAR(result);

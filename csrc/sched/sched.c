@@ -108,6 +108,21 @@ pyaio_sched_close(PyaioScheduler *sched)
     }
     pyaio_ring_free(&ready);
     pyaio_watch_clear(sched);
+    char *scratch = sched->scratch;
+    sched->scratch = NULL;
+    PyMem_Free(scratch);
+}
+
+char *
+pyaio_sched_scratch(PyaioScheduler *sched)
+{
+    if (sched->scratch == NULL) {
+        sched->scratch = PyMem_Malloc(PYAIO_SCRATCH_SIZE);
+        if (sched->scratch == NULL) {
+            PyErr_NoMemory();
+        }
+    }
+    return sched->scratch;
 }
 
 /* Visits what a queue owns. An object that only the queue refers to and that
@@ -142,8 +157,8 @@ pyaio_sched_traverse(PyaioScheduler *sched, visitproc visit, void *arg)
         }
     }
     for (int fd = 0; fd < sched->watch_capacity; fd++) {
-        Py_VISIT(sched->watches[fd].reader);
-        Py_VISIT(sched->watches[fd].writer);
+        Py_VISIT(sched->watches[fd].reader.target);
+        Py_VISIT(sched->watches[fd].writer.target);
         Py_VISIT(sched->watches[fd].file);
     }
     return 0;
@@ -293,8 +308,8 @@ sched_poll(PyaioScheduler *sched, int timeout_ms)
         if (events[i].fd == sched->wakeup_fd) {
             pyaio_wakeup_drain(sched->wakeup_fd);
         }
-        else if (pyaio_watch_dispatch(sched, events[i].fd, events[i].mask) <
-                 0) {
+        else if (pyaio_watch_dispatch(sched, events[i].fd, events[i].mask,
+                                      timeout_ms != 0) < 0) {
             return -1;
         }
     }

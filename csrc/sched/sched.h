@@ -7,7 +7,8 @@
  * blocked
  *   without the GIL; everything else here is guarded by the GIL.
  * - Each descriptor in `watches` with a reader or a writer is registered with
- *   the poller for just these events. */
+ *   the poller for these events, and for others only while its reader is
+ *   paused (sched/watch.h). */
 #ifndef PYAIO_SCHED_SCHED_H
 #define PYAIO_SCHED_SCHED_H
 
@@ -32,12 +33,26 @@ enum {
     PYAIO_LOOP_IS_RUNNING = 1u << 8,
 };
 
+/* What runs when a descriptor is ready in one direction. */
 typedef struct {
-    PyObject *reader; /* owned: Handle, or NULL */
-    PyObject *writer; /* owned: Handle, or NULL */
-    PyObject *file;   /* owned: the object that was given for the descriptor,
-                         NULL where that was a number */
+    const PyaioReadyKind *kind; /* pyaio_ready_handle, or one whose entries
+                                   ask pyaio_watch_take() */
+    PyObject *target;           /* owned: the Handle or the kind's object,
+                                   NULL for none */
+} PyaioWatcher;
+
+typedef struct {
+    PyaioWatcher reader;
+    PyaioWatcher writer;
+    PyObject *file;      /* owned: the object that was given for the
+                            descriptor, NULL where that was a number */
+    unsigned registered; /* directions that the poller knows */
+    unsigned queued;     /* directions whose native entry is in the ready
+                            queue and was not called off since */
 } PyaioWatch;
+
+/* As much as stock asyncio receives at once. */
+#define PYAIO_SCRATCH_SIZE (256 * 1024)
 
 typedef struct PyaioScheduler {
     PyaioRing ready;  /* of owned object references */
@@ -51,6 +66,8 @@ typedef struct PyaioScheduler {
     int polling;
     int stopping;
     int debug;
+    char *scratch; /* PYAIO_SCRATCH_SIZE bytes to receive into, NULL before
+                      first use; nobody keeps anything in it */
     double clock_resolution; /* seconds; a timer due within it may fire */
     unsigned quiet_turns;    /* turns since the poll was last made */
     unsigned long fork_generation; /* of the process that made the poller */
@@ -90,6 +107,9 @@ int pyaio_sched_traverse(PyaioScheduler *sched, visitproc visit, void *arg);
 /* Runs until `stopping`. Returns 0, or -1 with the exception that broke
  * out. */
 int pyaio_sched_run(PyaioScheduler *sched);
+
+/* The scheduler's scratch memory, or NULL with MemoryError. */
+char *pyaio_sched_scratch(PyaioScheduler *sched);
 
 /* Lets a blocked poll return. Needs the GIL. */
 void pyaio_sched_wake(PyaioScheduler *sched);

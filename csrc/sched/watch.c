@@ -31,19 +31,19 @@ watch_reserve(PyaioScheduler *sched, int fd)
     return 0;
 }
 
-static unsigned
-watch_mask(const PyaioWatch *watch)
-{
-    return (watch->reader ? PYAIO_POLL_READ : 0u) |
-           (watch->writer ? PYAIO_POLL_WRITE : 0u);
-}
-
-/* Registers a descriptor that nothing watches yet. The kernel is asked first:
- * only then is the number known to be a real one, and the table grows. */
+/* Makes the poller know one more direction. It is asked before the table
+ * grows: only then is the number known to be a descriptor. */
 static int
 watch_register(PyaioScheduler *sched, int fd, unsigned direction)
 {
-    int err = sched->backend->add(sched->poller, fd, direction);
+    unsigned before =
+        fd < sched->watch_capacity ? sched->watches[fd].registered : 0;
+    if (before & direction) {
+        return 0;
+    }
+    int err =
+        before ? sched->backend->modify(sched->poller, fd, before | direction)
+               : sched->backend->add(sched->poller, fd, direction);
     if (err < 0) {
         pyaio_set_errno(-err);
         return -1;
@@ -52,39 +52,61 @@ watch_register(PyaioScheduler *sched, int fd, unsigned direction)
         (void)sched->backend->remove(sched->poller, fd);
         return -1;
     }
-    sched->watch_count++;
+    sched->watches[fd].registered |= direction;
     return 0;
+}
+
+/* Makes the poller know no more than what is watched. A descriptor that was
+ * closed meanwhile is not registered any more; there is nothing to undo
+ * then. */
+static void
+watch_reduce(PyaioScheduler *sched, int fd)
+{
+    PyaioWatch *watch = &sched->watches[fd];
+    unsigned mask = pyaio_watch_mask(watch);
+    if (watch->registered == mask) {
+        return;
+    }
+    watch->registered = mask;
+    if (sched->poller != NULL) {
+        (void)(mask ? sched->backend->modify(sched->poller, fd, mask)
+                    : sched->backend->remove(sched->poller, fd));
+    }
+}
+
+/* Gives up what watched, which is out of the table already. */
+static void
+watcher_release(PyaioState *state, PyaioWatcher *watcher)
+{
+    if (watcher->target != NULL) {
+        if (watcher->kind == &pyaio_ready_handle) {
+            pyaio_handle_cancel(state, watcher->target);
+        }
+        Py_DECREF(watcher->target);
+    }
 }
 
 int
 pyaio_watch_add(PyaioScheduler *sched, int fd, unsigned direction,
-                PyObject *handle, PyObject *file)
+                const PyaioReadyKind *kind, PyObject *target, PyObject *file)
 {
-    unsigned before =
-        fd < sched->watch_capacity ? watch_mask(&sched->watches[fd]) : 0;
-    if (before == 0) {
-        if (watch_register(sched, fd, direction) < 0) {
-            return -1;
-        }
-        Py_XSETREF(sched->watches[fd].file, Py_XNewRef(file));
-    }
-    else if (!(before & direction)) {
-        int err =
-            sched->backend->modify(sched->poller, fd, before | direction);
-        if (err < 0) {
-            pyaio_set_errno(-err);
-            return -1;
-        }
+    if (watch_register(sched, fd, direction) < 0) {
+        return -1;
     }
     PyaioWatch *watch = &sched->watches[fd];
-    PyObject **place =
-        direction == PYAIO_POLL_READ ? &watch->reader : &watch->writer;
-    PyObject *old = *place;
-    *place = Py_NewRef(handle);
-    if (old != NULL) {
-        pyaio_handle_cancel(sched->state, old);
-        Py_DECREF(old);
+    PyaioWatcher *place = pyaio_watch_side(watch, direction);
+    PyaioWatcher old = *place;
+    PyObject *old_file = NULL;
+    if (pyaio_watch_mask(watch) == 0) {
+        sched->watch_count++;
+        old_file = watch->file;
+        watch->file = Py_XNewRef(file);
     }
+    place->kind = kind;
+    place->target = Py_NewRef(target);
+    watch->queued &= ~direction;
+    watcher_release(sched->state, &old);
+    Py_XDECREF(old_file);
     return 0;
 }
 
@@ -99,57 +121,71 @@ pyaio_watch_find(const PyaioScheduler *sched, const PyObject *file)
     return -1;
 }
 
-int
-pyaio_watch_remove(PyaioScheduler *sched, int fd, unsigned direction)
+/* Ends one direction; `reduce` tells the poller. */
+static int
+watch_end(PyaioScheduler *sched, int fd, unsigned direction, int reduce)
 {
     if (fd < 0 || fd >= sched->watch_capacity) {
         return 0;
     }
     PyaioWatch *watch = &sched->watches[fd];
-    PyObject **place =
-        direction == PYAIO_POLL_READ ? &watch->reader : &watch->writer;
-    PyObject *handle = *place;
-    if (handle == NULL) {
-        return 0;
-    }
-    *place = NULL;
-    unsigned left = watch_mask(watch);
+    PyaioWatcher *place = pyaio_watch_side(watch, direction);
+    PyaioWatcher old = *place;
     PyObject *file = NULL;
-    if (left == 0) {
+    place->target = NULL;
+    watch->queued &= ~direction;
+    if (old.target != NULL && pyaio_watch_mask(watch) == 0) {
         sched->watch_count--;
         file = watch->file;
         watch->file = NULL;
     }
-    if (sched->poller != NULL) {
-        /* A descriptor that was closed meanwhile is not registered any more;
-         * there is nothing to undo then. */
-        (void)(left ? sched->backend->modify(sched->poller, fd, left)
-                    : sched->backend->remove(sched->poller, fd));
+    if (reduce) {
+        watch_reduce(sched, fd);
     }
-    pyaio_handle_cancel(sched->state, handle);
-    Py_DECREF(handle);
+    int found = old.target != NULL;
+    watcher_release(sched->state, &old);
     Py_XDECREF(file);
-    return 1;
+    return found;
+}
+
+int
+pyaio_watch_remove(PyaioScheduler *sched, int fd, unsigned direction)
+{
+    return watch_end(sched, fd, direction, 1);
+}
+
+void
+pyaio_watch_pause(PyaioScheduler *sched, int fd)
+{
+    (void)watch_end(sched, fd, PYAIO_POLL_READ, 0);
 }
 
 static int
 watch_queue(PyaioScheduler *sched, int fd, unsigned direction)
 {
     PyaioWatch *watch = &sched->watches[fd];
-    PyObject *handle =
-        direction == PYAIO_POLL_READ ? watch->reader : watch->writer;
-    if (handle == NULL) {
+    PyaioWatcher *watcher = pyaio_watch_side(watch, direction);
+    if (watcher->target == NULL) {
         return 0;
     }
-    if (pyaio_handle_is_cancelled(handle)) {
-        pyaio_watch_remove(sched, fd, direction);
+    if (watcher->kind == &pyaio_ready_handle) {
+        if (pyaio_handle_is_cancelled(watcher->target)) {
+            pyaio_watch_remove(sched, fd, direction);
+            return 0;
+        }
+    }
+    else if (watch->queued & direction) {
         return 0;
     }
-    return pyaio_sched_push(sched, &pyaio_ready_handle, handle, NULL);
+    else {
+        watch->queued |= direction;
+    }
+    return pyaio_sched_push(sched, watcher->kind, watcher->target, NULL);
 }
 
 int
-pyaio_watch_dispatch(PyaioScheduler *sched, int fd, unsigned mask)
+pyaio_watch_dispatch(PyaioScheduler *sched, int fd, unsigned mask,
+                     int blocking)
 {
     if (fd >= sched->watch_capacity) {
         return 0;
@@ -162,6 +198,9 @@ pyaio_watch_dispatch(PyaioScheduler *sched, int fd, unsigned mask)
         watch_queue(sched, fd, PYAIO_POLL_WRITE) < 0) {
         return -1;
     }
+    if (blocking) {
+        watch_reduce(sched, fd);
+    }
     return 0;
 }
 
@@ -169,11 +208,12 @@ int
 pyaio_watch_register_all(PyaioScheduler *sched)
 {
     for (int fd = 0; fd < sched->watch_capacity; fd++) {
-        unsigned mask = watch_mask(&sched->watches[fd]);
-        if (mask == 0) {
+        PyaioWatch *watch = &sched->watches[fd];
+        watch->registered = pyaio_watch_mask(watch);
+        if (watch->registered == 0) {
             continue;
         }
-        int err = sched->backend->add(sched->poller, fd, mask);
+        int err = sched->backend->add(sched->poller, fd, watch->registered);
         if (err < 0 && err != -EBADF) {
             pyaio_set_errno(-err);
             return -1;
@@ -191,8 +231,8 @@ pyaio_watch_clear(PyaioScheduler *sched)
     sched->watch_capacity = 0;
     sched->watch_count = 0;
     for (int fd = 0; fd < capacity; fd++) {
-        Py_XDECREF(watches[fd].reader);
-        Py_XDECREF(watches[fd].writer);
+        Py_XDECREF(watches[fd].reader.target);
+        Py_XDECREF(watches[fd].writer.target);
         Py_XDECREF(watches[fd].file);
     }
     PyMem_Free(watches);
