@@ -56,6 +56,7 @@ module_add_names(PyObject *module)
         {"Condition", state->Condition_type},
         {"Barrier", state->Barrier_type},
         {"_SelectorSocketTransport", state->Transport_type},
+        {"Queue", state->QueueBase_type},
     };
     for (size_t i = 0; i < sizeof(public) / sizeof(public[0]); i++) {
         if (PyModule_AddObjectRef(module, public[i].name,
@@ -95,6 +96,7 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_barrier_init,
     pyaio_socket_init,
     pyaio_transport_init,
+    pyaio_queue_init,
     pyaio_loop_init,
     module_add_names,
 };

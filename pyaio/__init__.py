@@ -28,6 +28,7 @@ from ._locks import Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore
 from ._loop import EventLoop
 from ._modules import ours as _ours
 from ._policy import SelectorEventLoop, new_event_loop
+from ._queues import LifoQueue, PriorityQueue, Queue
 from ._runners import Runner, run
 from ._taskgroup import TaskGroup
 
@@ -41,7 +42,10 @@ __all__ = [
     "EventLoop",
     "Future",
     "Handle",
+    "LifoQueue",
     "Lock",
+    "PriorityQueue",
+    "Queue",
     "Runner",
     "SelectorEventLoop",
     "Semaphore",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _core, _locks, _policy, _stock
+from . import _core, _locks, _policy, _queues, _stock
 from ._as_completed import as_completed
 from ._stock import events, futures, taskgroups, tasks
 from ._taskgroup import TaskGroup
@@ -30,6 +30,7 @@ def _natives() -> Iterator[tuple[Any, Any]]:
     yield tasks.as_completed, as_completed
     yield taskgroups.TaskGroup, TaskGroup
     yield from _locks.NATIVES.items()
+    yield from _queues.NATIVES.items()
     if hasattr(tasks, "eager_task_factory"):
         yield tasks.eager_task_factory, tasks.create_eager_task_factory(_core.Task)
     if _stock.HAS_POLICIES:

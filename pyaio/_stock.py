@@ -15,6 +15,7 @@ coroutines: Any = asyncio.coroutines
 events: Any = asyncio.events
 futures: Any = asyncio.futures
 locks: Any = asyncio.locks
+queues: Any = asyncio.queues
 runners: Any = asyncio.runners
 sslproto: Any = asyncio.sslproto
 taskgroups: Any = asyncio.taskgroups
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
         Condition as Condition,
         DefaultEventLoopPolicy as DefaultEventLoopPolicy,
         Event as Event,
+        LifoQueue as LifoQueue,
         Lock as Lock,
+        PriorityQueue as PriorityQueue,
+        Queue as Queue,
         Semaphore as Semaphore,
         TaskGroup as TaskGroup,
     )
@@ -52,6 +56,7 @@ else:
     Lock, Event, Condition = locks.Lock, locks.Event, locks.Condition
     Semaphore, BoundedSemaphore = locks.Semaphore, locks.BoundedSemaphore
     Barrier = locks.Barrier
+    Queue, PriorityQueue, LifoQueue = queues.Queue, queues.PriorityQueue, queues.LifoQueue
     SelectorEventLoop = unix_events._UnixSelectorEventLoop
     DefaultEventLoopPolicy = getattr(unix_events, "_UnixDefaultEventLoopPolicy", None)
 

@@ -22,6 +22,8 @@
 #define PYAIO_HAS_CALL_GRAPH (PY_VERSION_HEX >= 0x030E0000)
 /* call_soon_threadsafe() returns a handle with a lock of its own. */
 #define PYAIO_HAS_THREADSAFE_HANDLE (PY_VERSION_HEX >= 0x030E0000)
+/* Queues can be shut down. */
+#define PYAIO_HAS_QUEUE_SHUTDOWN (PY_VERSION_HEX >= 0x030D0000)
 /* Initialising a future for the second time is an error. */
 #define PYAIO_INIT_ONCE (PY_VERSION_HEX >= 0x030F0000)
 /* Coroutines tell their state by name. */

@@ -111,6 +111,17 @@ static const StockEntry stock_entries[] = {
     STOCK(barrier_draining, "asyncio.locks", "_BarrierState.DRAINING"),
     STOCK(barrier_resetting, "asyncio.locks", "_BarrierState.RESETTING"),
     STOCK(barrier_broken, "asyncio.locks", "_BarrierState.BROKEN"),
+    STOCK(stock_Queue, "asyncio.queues", "Queue"),
+    STOCK(stock_PriorityQueue, "asyncio.queues", "PriorityQueue"),
+    STOCK(stock_LifoQueue, "asyncio.queues", "LifoQueue"),
+    STOCK(stock_queue_get, "asyncio.queues", "Queue.get"),
+    STOCK(stock_queue_put, "asyncio.queues", "Queue.put"),
+    STOCK(stock_queue_join, "asyncio.queues", "Queue.join"),
+    STOCK(QueueEmpty, "asyncio.queues", "QueueEmpty"),
+    STOCK(QueueFull, "asyncio.queues", "QueueFull"),
+    STOCK_OPTIONAL(QueueShutDown, "asyncio.queues", "QueueShutDown"),
+    STOCK(heappush, "heapq", "heappush"),
+    STOCK(heappop, "heapq", "heappop"),
     STOCK_OPTIONAL(discard_awaited_by, "asyncio.tasks", "_discard_awaited_by"),
     STOCK(set_unless_cancelled, "asyncio.futures",
           "_set_result_unless_cancelled"),
@@ -239,6 +250,7 @@ pyaio_state_clear(PyaioState *state)
     pyaio_pool_drain(&state->future_iter_pool);
     pyaio_pool_drain(&state->sleep_pool);
     pyaio_pool_drain(&state->waiting_pool);
+    pyaio_pool_drain(&state->queue_pool);
     Py_CLEAR(state->snapshot);
     state->context_offset = 0;
 #define X(name) Py_CLEAR(state->name##_type);

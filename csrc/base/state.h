@@ -28,6 +28,8 @@
     X(TaskGroupBase)         \
     X(TaskGroupCoroutine)    \
     X(WaitingCoroutine)      \
+    X(QueueBase)             \
+    X(QueueCoroutine)        \
     X(Lock)                  \
     X(Event)                 \
     X(Semaphore)             \
@@ -74,6 +76,18 @@
     X(barrier_draining)         \
     X(barrier_resetting)        \
     X(barrier_broken)           \
+    X(stock_Queue)              \
+    X(stock_PriorityQueue)      \
+    X(stock_LifoQueue)          \
+    X(stock_queue_get)          \
+    X(stock_queue_put)          \
+    X(stock_queue_join)         \
+    X(QueueEmpty)               \
+    X(QueueFull)                \
+    X(QueueShutDown)            \
+    X(queue_originals)          \
+    X(heappush)                 \
+    X(heappop)                  \
     X(discard_awaited_by)       \
     X(set_unless_cancelled)     \
     X(stock_loop_create_task)   \
@@ -140,11 +154,14 @@
     X(_cancelled)                     \
     X(_detach)                        \
     X(_exit)                          \
+    X(_get)                           \
     X(_get_loop)                      \
+    X(_init)                          \
     X(_log_destroy_pending)           \
     X(_loop)                          \
     X(_notify)                        \
     X(_on_task_done)                  \
+    X(_put)                           \
     X(_release)                       \
     X(_run)                           \
     X(_run_forever_cleanup)           \
@@ -156,6 +173,7 @@
     X(_wait)                          \
     X(_wake_up_first)                 \
     X(_wake_up_next)                  \
+    X(_wakeup_next)                   \
     X(acquire)                        \
     X(add_done_callback)              \
     X(append)                         \
@@ -166,6 +184,7 @@
     X(call_soon)                      \
     X(cancel)                         \
     X(cancelled)                      \
+    X(clear)                          \
     X(close)                          \
     X(connection_lost)                \
     X(connection_made)                \
@@ -174,16 +193,20 @@
     X(create_task)                    \
     X(data_received)                  \
     X(done)                           \
+    X(empty)                          \
     X(eof_received)                   \
     X(exception)                      \
+    X(full)                           \
     X(future)                         \
     X(get_buffer)                     \
     X(get_debug)                      \
     X(get_loop)                       \
+    X(get_nowait)                     \
     X(getpeername)                    \
     X(getsockname)                    \
     X(handle)                         \
     X(is_running)                     \
+    X(item)                           \
     X(locked)                         \
     X(loop)                           \
     X(message)                        \
@@ -193,14 +216,18 @@
     X(notify_all)                     \
     X(pause_writing)                  \
     X(peername)                       \
+    X(pop)                            \
     X(popleft)                        \
     X(protocol)                       \
+    X(put_nowait)                     \
+    X(qsize)                          \
     X(release)                        \
     X(remove)                         \
     X(remove_done_callback)           \
     X(result)                         \
     X(resume_writing)                 \
     X(send)                           \
+    X(set)                            \
     X(set_result)                     \
     X(socket)                         \
     X(sockname)                       \
@@ -213,6 +240,17 @@
     X(write)
 
 #define PYAIO_STATE_OBJECTS(X) PYAIO_STATE_STOCK(X)
+
+/* What a queue finds when it looks its methods up (sync/queue_methods.c). */
+typedef struct {
+    unsigned int tag; /* version of the class that was asked, or 0 */
+    uint8_t replaced; /* mask of PYAIO_QUEUE_* */
+    uint8_t init;     /* PYAIO_QUEUE_FIFO..., whose _init() it is */
+    uint8_t put;      /* whose _put() */
+    uint8_t get;      /* whose _get() */
+} PyaioQueueMethods;
+
+#define PYAIO_QUEUE_CLASSES 8
 
 typedef struct PyaioState {
 #define X(name) PyTypeObject *name##_type; /* owned */
@@ -231,6 +269,7 @@ typedef struct PyaioState {
     PyaioPool future_iter_pool;
     PyaioPool sleep_pool;
     PyaioPool waiting_pool;
+    PyaioPool queue_pool;
 
     PyaioLink tasks; /* every unfinished Task of ours where stock's
                                   own registry is slow (base/interop.h) */
@@ -266,6 +305,11 @@ typedef struct PyaioState {
      * original, or 0. */
     unsigned int task_cancel_tag;
     unsigned int future_cancel_tag;
+    /* The methods of collections.deque, NULL where they are not as known. */
+    PyCFunction deque_append;
+    PyCFunction deque_popleft;
+    /* Of the queue classes used last, by the last bits of their tags. */
+    PyaioQueueMethods queue_methods[PYAIO_QUEUE_CLASSES];
 } PyaioState;
 
 extern PyModuleDef pyaio_module;

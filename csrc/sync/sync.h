@@ -11,5 +11,6 @@ int pyaio_event_init(PyObject *module);
 int pyaio_semaphore_init(PyObject *module);
 int pyaio_condition_init(PyObject *module);
 int pyaio_barrier_init(PyObject *module);
+int pyaio_queue_init(PyObject *module);
 
 #endif

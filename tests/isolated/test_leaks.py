@@ -149,7 +149,30 @@ ASYNC_CASES = {
     right.close()
     loop.remove_reader(left)
 """,
+    "queues": """
+    for kind in (aio.Queue, aio.PriorityQueue, aio.LifoQueue):
+        queue = kind(1)
+        getters = [aio.create_task(queue.get()) for _ in range(3)]
+        await aio.sleep(0)
+        getters[1].cancel()
+        putters = [aio.create_task(queue.put((n, i))) for i in range(4)]
+        await aio.sleep(0)
+        putters[3].cancel()
+        repr(queue)
+        await aio.gather(*getters, *putters, return_exceptions=True)
+        join = aio.create_task(queue.join())
+        await aio.sleep(0)
+        while queue._unfinished_tasks:
+            queue.task_done()
+        await join
+        len(queue._getters), len(queue._putters)
+""",
     "coroutines thrown away": """
+    aio.Queue().get().close()
+    aio.Queue().put(n).close()
+    waiting = aio.Queue().get()
+    waiting.send(None)
+    waiting.close()
     aio.sleep(0).close()
     aio.sleep(1).close()
     half = aio.sleep(1000)

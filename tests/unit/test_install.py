@@ -295,7 +295,7 @@ def test_modules_names_match_their_signatures(pyaio, stock):
 
 
 def test_classes_offer_every_method_of_the_stock_ones(pyaio, stock):
-    for name in ("Future", "Task", "Handle", "TimerHandle", "TaskGroup"):
+    for name in ("Future", "Task", "Handle", "TimerHandle", "TaskGroup", "Queue"):
         ours, theirs = getattr(pyaio, name), getattr(stock, name)
         missing = {member for member in dir(theirs) if not hasattr(ours, member)}
         assert missing <= {"__slots__"}, name
