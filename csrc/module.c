@@ -6,6 +6,7 @@
 #include "combine/combine.h"
 #include "loop/loop.h"
 #include "memory_map.h"
+#include "net/net.h"
 #include "net/transport.h"
 #include "sched/handle.h"
 #include "sync/sync.h"
@@ -98,6 +99,7 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_transport_init,
     pyaio_queue_init,
     pyaio_loop_init,
+    pyaio_resolve_init,
     module_add_names,
 };
 
@@ -114,21 +116,24 @@ module_exec(PyObject *module)
 }
 
 /* Tells the core which Python classes stand on its own: their exact instances
- * take every shortcut; and what as_completed()'s coroutines come from. */
+ * take every shortcut; what as_completed()'s coroutines come from; and what
+ * puts a WorkItem into a thread pool, None where nothing can. */
 static PyObject *
 module_adopt(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"event_loop", "task_group", "wait_for_one", NULL};
-    PyObject *event_loop, *task_group, *wait_for_one;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O:_adopt", names,
-                                     &PyType_Type, &event_loop, &PyType_Type,
-                                     &task_group, &wait_for_one)) {
+    static char *names[] = {"event_loop", "task_group", "wait_for_one",
+                            "executor_submit", NULL};
+    PyObject *event_loop, *task_group, *wait_for_one, *executor_submit;
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "O!O!OO:_adopt", names, &PyType_Type, &event_loop,
+            &PyType_Type, &task_group, &wait_for_one, &executor_submit)) {
         return NULL;
     }
     PyaioState *state = pyaio_module_state(module);
     Py_XSETREF(state->EventLoop, Py_NewRef(event_loop));
     Py_XSETREF(state->TaskGroup, Py_NewRef(task_group));
     Py_XSETREF(state->wait_for_one, Py_NewRef(wait_for_one));
+    Py_XSETREF(state->executor_submit, Py_NewRef(executor_submit));
     Py_RETURN_NONE;
 }
 

@@ -7,7 +7,7 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from . import _core, _stock
+from . import _core, _executor, _stock
 from ._as_completed import wait_for_one
 from ._loop import EventLoop
 from ._taskgroup import TaskGroup
@@ -39,6 +39,11 @@ def _join_registry() -> None:
     registry.__class__ = TaskRegistry
 
 
-_core._adopt(event_loop=EventLoop, task_group=TaskGroup, wait_for_one=wait_for_one)
+_core._adopt(
+    event_loop=EventLoop,
+    task_group=TaskGroup,
+    wait_for_one=wait_for_one,
+    executor_submit=_executor.submit if _executor.is_known() else None,
+)
 _join_registry()
 os.register_at_fork(after_in_child=_core._after_fork)

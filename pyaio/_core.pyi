@@ -25,8 +25,9 @@ from asyncio import (
 from asyncio.events import _TaskFactory
 from asyncio.transports import _FlowControlMixin
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import Context
-from socket import socket
+from socket import AddressFamily, SocketKind, socket
 from types import FunctionType, TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, TypeVarTuple, final
 
@@ -39,7 +40,12 @@ _Awaitable: TypeAlias = Awaitable[_T] | Generator[Any, None, _T]
 _Report: TypeAlias = dict[str, Any]
 _ExceptionHandler: TypeAlias = Callable[[AbstractEventLoop, _Report], object]
 
-def _adopt(event_loop: type, task_group: type, wait_for_one: FunctionType) -> None: ...
+def _adopt(
+    event_loop: type,
+    task_group: type,
+    wait_for_one: FunctionType,
+    executor_submit: Callable[[ThreadPoolExecutor, WorkItem], bool] | None,
+) -> None: ...
 def _after_fork() -> None: ...
 def _stands_for(ours: type, stock: type, /) -> None: ...
 def _native_tasks() -> list[Task[Any]]: ...
@@ -139,6 +145,15 @@ class Semaphore(metaclass=NativeMeta):
 class BoundedSemaphore(Semaphore):
     """The native half of pyaio.BoundedSemaphore."""
 
+class WorkItem:
+    """A call that a thread pool runs on behalf of a loop; also the future that the pool sees."""
+
+    def run(self, context: object = ..., /) -> None: ...
+    @property
+    def future(self) -> Self: ...
+    def cancel(self) -> bool: ...
+    def set_exception(self, exception: BaseException, /) -> None: ...
+
 @disjoint_base
 class Condition(metaclass=NativeMeta):
     """The native half of pyaio.Condition."""
@@ -222,6 +237,24 @@ class EventLoop:
         context: Context | None = None,
     ) -> TimerHandle: ...
     def create_future(self) -> Future[Any]: ...
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts
+    ) -> Future[_T]: ...
+    async def getaddrinfo(
+        self,
+        host: bytes | str | None,
+        port: bytes | str | int | None,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[
+        tuple[AddressFamily, SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]]
+    ]: ...
+    async def getnameinfo(
+        self, sockaddr: tuple[str, int] | tuple[str, int, int, int], flags: int = 0
+    ) -> tuple[str, str]: ...
     if sys.version_info >= (3, 13):
         def create_task(
             self,

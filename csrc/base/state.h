@@ -25,6 +25,8 @@
     X(WaitCoroutine)         \
     X(AsCompleted)           \
     X(AsCompletedCoroutine)  \
+    X(ResolveCoroutine)      \
+    X(WorkItem)              \
     X(TaskGroupBase)         \
     X(TaskGroupCoroutine)    \
     X(WaitingCoroutine)      \
@@ -140,6 +142,20 @@
     X(stock_anext)              \
     X(wait_for_one)             \
     X(isawaitable)              \
+    X(stock_getaddrinfo)        \
+    X(stock_getnameinfo)        \
+    X(stock_run_in_executor)    \
+    X(socket_module)            \
+    X(socket_getaddrinfo)       \
+    X(socket_getnameinfo)       \
+    X(c_socket_module)          \
+    X(c_socket_getaddrinfo)     \
+    X(address_families)         \
+    X(socket_kinds)             \
+    X(ThreadPoolExecutor)       \
+    X(executor_submit)          \
+    X(stock_submit)             \
+    X(convert_exception)        \
     X(TaskGroup)
 
 /* Interned strings, each reachable as state->str_<name>. */
@@ -157,6 +173,8 @@
     X(_get)                           \
     X(_get_loop)                      \
     X(_init)                          \
+    X(_default_executor)              \
+    X(_executor_shutdown_called)      \
     X(_log_destroy_pending)           \
     X(_loop)                          \
     X(_notify)                        \
@@ -168,6 +186,7 @@
     X(_run_forever_setup)             \
     X(_set_running_loop)              \
     X(_set_coroutine_origin_tracking) \
+    X(_shutdown)                      \
     X(_timer_handle_cancelled)        \
     X(_transports)                    \
     X(_wait)                          \
@@ -182,6 +201,7 @@
     X(call_exception_handler)         \
     X(call_later)                     \
     X(call_soon)                      \
+    X(call_soon_threadsafe)           \
     X(cancel)                         \
     X(cancelled)                      \
     X(clear)                          \
@@ -204,6 +224,8 @@
     X(get_nowait)                     \
     X(getpeername)                    \
     X(getsockname)                    \
+    X(getaddrinfo)                    \
+    X(getnameinfo)                    \
     X(handle)                         \
     X(is_running)                     \
     X(item)                           \
@@ -231,7 +253,10 @@
     X(set_result)                     \
     X(socket)                         \
     X(sockname)                       \
+    X(run_in_executor)                \
+    X(set_exception)                  \
     X(source_traceback)               \
+    X(submit)                         \
     X(task)                           \
     X(throw)                          \
     X(time)                           \

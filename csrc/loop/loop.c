@@ -318,7 +318,10 @@ pyaio_loop_init(PyObject *module)
         add_methods(state->EventLoopBase_type, pyaio_loop_schedule_methods) <
             0 ||
         add_methods(state->EventLoopBase_type, pyaio_loop_run_methods) < 0 ||
-        add_methods(state->EventLoopBase_type, pyaio_loop_watch_methods) < 0) {
+        add_methods(state->EventLoopBase_type, pyaio_loop_watch_methods) < 0 ||
+        add_methods(state->EventLoopBase_type, pyaio_loop_executor_methods) <
+            0 ||
+        pyaio_work_item_init(module) < 0) {
         return -1;
     }
     return 0;

@@ -33,5 +33,8 @@ int pyaio_loop_init(PyObject *module);
 extern PyMethodDef pyaio_loop_schedule_methods[];
 extern PyMethodDef pyaio_loop_run_methods[];
 extern PyMethodDef pyaio_loop_watch_methods[];
+extern PyMethodDef pyaio_loop_executor_methods[];
+/* The type behind run_in_executor(). */
+int pyaio_work_item_init(PyObject *module);
 
 #endif

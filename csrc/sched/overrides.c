@@ -18,6 +18,8 @@ static const WatchedMethod watched_methods[] = {
     WATCHED(PYAIO_LOOP_GET_DEBUG, get_debug),
     WATCHED(PYAIO_LOOP_TIMER_CANCELLED, _timer_handle_cancelled),
     WATCHED(PYAIO_LOOP_IS_RUNNING, is_running),
+    WATCHED(PYAIO_LOOP_CALL_SOON_THREADSAFE, call_soon_threadsafe),
+    WATCHED(PYAIO_LOOP_RUN_IN_EXECUTOR, run_in_executor),
 };
 
 #define WATCHED_COUNT (sizeof(watched_methods) / sizeof(watched_methods[0]))

@@ -463,3 +463,23 @@ pyaio_schedule_slowly(PyaioState *state, PyObject *loop,
     Py_XDECREF(result);
     return result ? 0 : -1;
 }
+
+int
+pyaio_schedule_threadsafe(PyaioState *state, PyObject *loop,
+                          const PyaioReadyKind *kind, PyObject *a)
+{
+    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
+    if (sched != NULL && !sched->debug && sched->poller != NULL &&
+        pyaio_sched_is_native(sched, PYAIO_LOOP_CALL_SOON_THREADSAFE)) {
+        int err = pyaio_sched_push(sched, kind, a, NULL);
+        pyaio_sched_wake(sched);
+        return err;
+    }
+    PyObject *call = pyaio_ready_call_new(state, kind, a, NULL);
+    PyObject *result = call ? PyObject_CallMethodOneArg(
+                                  loop, state->str_call_soon_threadsafe, call)
+                            : NULL;
+    Py_XDECREF(call);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}

@@ -31,6 +31,8 @@ enum {
     PYAIO_LOOP_GET_DEBUG = 1u << 6,
     PYAIO_LOOP_TIMER_CANCELLED = 1u << 7,
     PYAIO_LOOP_IS_RUNNING = 1u << 8,
+    PYAIO_LOOP_CALL_SOON_THREADSAFE = 1u << 9,
+    PYAIO_LOOP_RUN_IN_EXECUTOR = 1u << 10,
 };
 
 /* What runs when a descriptor is ready in one direction. */
@@ -147,6 +149,10 @@ void pyaio_sched_remove_timer(PyaioScheduler *sched, PyaioTimerNode *node);
 int pyaio_schedule_slowly(PyaioState *state, PyObject *loop,
                           const PyaioReadyKind *kind, PyObject *a, PyObject *b,
                           int done);
+
+/* Schedules (kind, a, NULL) from any thread: as call_soon_threadsafe(). */
+int pyaio_schedule_threadsafe(PyaioState *state, PyObject *loop,
+                              const PyaioReadyKind *kind, PyObject *a);
 
 /* Computes `overridden` anew. Never fails. */
 void pyaio_sched_check_overrides(PyaioScheduler *sched);
