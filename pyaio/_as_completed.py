@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from . import _core, _stock
 
 if TYPE_CHECKING:
-    from asyncio import as_completed as as_completed
+    from collections.abc import Callable
 
+as_completed: Callable[..., Any]
 wait_for_one: Any
 """What stock's coroutines for the next result come from."""
 
@@ -29,11 +30,13 @@ else:
 
     wait_for_one = _inner_function(_stock.tasks.as_completed, "_wait_for_one")
 
-    def as_completed(fs: Any, *, timeout: float | None = None) -> Any:
+    def _as_completed(fs: Any, *, timeout: float | None = None) -> Any:
         """Generate coroutines for the results of awaitables, in the order of their ends.
 
         After `timeout` seconds the rest of them raises TimeoutError. Mirrors asyncio.as_completed.
         """
         yield from _core.as_completed(fs, timeout=timeout)
 
-    as_completed.__module__ = "pyaio"
+    _as_completed.__module__ = "pyaio"
+    _as_completed.__name__ = _as_completed.__qualname__ = "as_completed"
+    as_completed = _as_completed

@@ -37,6 +37,16 @@ _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 _Coroutine: TypeAlias = Coroutine[Any, Any, _T] | Generator[Any, None, _T]
 _Awaitable: TypeAlias = Awaitable[_T] | Generator[Any, None, _T]
+_AddressInfo: TypeAlias = (
+    tuple[Literal[AddressFamily.AF_INET], SocketKind, int, str, tuple[str, int]]
+    | tuple[
+        Literal[AddressFamily.AF_INET6],
+        SocketKind,
+        int,
+        str,
+        tuple[str, int, int, int] | tuple[int, bytes],
+    ]
+)
 _Report: TypeAlias = dict[str, Any]
 _ExceptionHandler: TypeAlias = Callable[[AbstractEventLoop, _Report], object]
 
@@ -145,6 +155,7 @@ class Semaphore(metaclass=NativeMeta):
 class BoundedSemaphore(Semaphore):
     """The native half of pyaio.BoundedSemaphore."""
 
+@final
 class WorkItem:
     """A call that a thread pool runs on behalf of a loop; also the future that the pool sees."""
 
@@ -249,9 +260,7 @@ class EventLoop:
         type: int = 0,  # noqa: A002
         proto: int = 0,
         flags: int = 0,
-    ) -> list[
-        tuple[AddressFamily, SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]]
-    ]: ...
+    ) -> list[_AddressInfo]: ...
     async def getnameinfo(
         self, sockaddr: tuple[str, int] | tuple[str, int, int, int], flags: int = 0
     ) -> tuple[str, str]: ...
