@@ -325,6 +325,8 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the names of the steps")
     options = parser.parse_args()
     os.environ.update(CI="1", PYAIO_WERROR="1", PYTHONDONTWRITEBYTECODE="1")
+    # Steps must not inherit that it is ignored, as in a job in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     start = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="pyaio-ci."))
     steps = choose(Plan(work, {} if options.list else find_pythons()).steps, options)

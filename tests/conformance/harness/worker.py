@@ -8,6 +8,7 @@ import faulthandler
 import importlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -135,6 +136,8 @@ def main(path: str) -> int:
     """Run the request in the file at `path`; returns pytest's exit status."""
     request = json.loads(Path(path).read_text())
     faulthandler.enable()
+    # Whoever starts a job in the background may have it ignore the signal that tests send.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     impl = importlib.import_module("asyncio" if request["mode"] == STOCK else request["impl"])
     origin = Path(impl.__file__ or "").resolve()
     if origin.parent.parent == Path(__file__).resolve().parents[3]:
