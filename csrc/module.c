@@ -82,6 +82,7 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_future_init,
     pyaio_future_iter_init,
     pyaio_task_init,
+    pyaio_task_registry_init,
     pyaio_coroutine_init,
     pyaio_sleep_init,
     pyaio_gather_init,

@@ -58,6 +58,20 @@ int pyaio_eager_leave(PyaioState *state, const PyaioTaskPlace *place,
                       PyObject *loop, PyaioEagerScope *scope);
 #endif
 
+#if PYAIO_HAS_CALL_GRAPH
+/* The thread state's field for the current task, for a task of a loop of ours
+ * that is about to run; NULL where it was not found. */
+static inline PyObject **
+pyaio_current_task_field(const PyaioState *state, const PyaioTaskPlace *place)
+{
+    if (place == NULL || state->current_task_offset == 0) {
+        return NULL;
+    }
+    char *tstate = (char *)PyThreadState_Get();
+    return (PyObject **)(void *)(tstate + state->current_task_offset);
+}
+#endif
+
 /* The task that runs on `loop`: a new reference, None, or NULL on error. */
 PyObject *pyaio_current_task(PyaioState *state, const PyaioTaskPlace *place,
                              PyObject *loop);

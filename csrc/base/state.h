@@ -308,6 +308,7 @@ typedef struct PyaioState {
     /* Offsets in the thread state, 0 where they could not be verified. */
     Py_ssize_t running_loop_offset;
     Py_ssize_t current_task_offset;
+    Py_ssize_t task_list_offset; /* head of the thread's list of tasks */
 
     /* Of the running version's conditions: */
     int condition_notifies_again; /* a wait() that fails passes on the

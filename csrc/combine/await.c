@@ -26,28 +26,6 @@ await_iterator(PyObject *op)
     return iterator;
 }
 
-/* One of our own futures, asked for the first time or after it was yielded. */
-static PySendResult
-await_future(PyaioState *state, PyaioFuture *future, PyObject **result)
-{
-    if (pyaio_future_done(future)) {
-        PyObject *exception;
-        *result = pyaio_future_get_result(state, future, &exception);
-        if (exception != NULL) {
-            PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-            Py_DECREF(exception);
-        }
-        return *result ? PYGEN_RETURN : PYGEN_ERROR;
-    }
-    if (future->blocking) {
-        PyErr_SetString(PyExc_RuntimeError, "await wasn't used with future");
-        return PYGEN_ERROR;
-    }
-    future->blocking = 1;
-    *result = Py_NewRef(pyaio_future_object(future));
-    return PYGEN_NEXT;
-}
-
 PySendResult
 pyaio_await_start(PyaioState *state, PyaioAwait *self, PyObject *awaited,
                   PyObject **result)
@@ -71,9 +49,8 @@ pyaio_await_send(PyaioState *state, PyaioAwait *self, PyObject *value,
     if (self->iterator != NULL) {
         return PyIter_Send(self->iterator, value, result);
     }
-    *result = NULL;
-    return await_future(state, pyaio_as_native_future(state, self->awaited),
-                        result);
+    return pyaio_future_await(
+        state, pyaio_as_native_future(state, self->awaited), result);
 }
 
 /* Takes the value out of the StopIteration that is set. */

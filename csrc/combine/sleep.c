@@ -263,10 +263,14 @@ sleep_call(PyaioState *state, PyObject *const *args, Py_ssize_t nargs,
     else if (nargs == 2) {
         result = args[1];
     }
-    PyObject *op = pyaio_pool_take(&state->sleep_pool,
-                                   state->SleepCoroutine_type, sizeof(Sleep));
+    PyObject *op = pyaio_pool_take_untracked(
+        &state->sleep_pool, state->SleepCoroutine_type, sizeof(Sleep));
     if (op == NULL) {
         return NULL;
+    }
+    /* One that only gives way refers to nothing that could refer to it. */
+    if (delay > 0 || result != Py_None) {
+        PyObject_GC_Track(op);
     }
     Sleep *self = (Sleep *)op;
     self->delay = delay;

@@ -14,6 +14,7 @@ PyObject *pyaio_future_py_add_done_callback(PyObject *op,
 PyObject *pyaio_future_py_remove_done_callback(PyObject *op, PyObject *fn);
 PyObject *pyaio_future_py_cancelled(PyObject *op, PyObject *unused);
 PyObject *pyaio_future_py_done(PyObject *op, PyObject *unused);
+PyObject *pyaio_future_py_await(PyObject *op, PyObject *unused);
 PyObject *pyaio_future_py_get_loop(PyObject *op, PyObject *unused);
 PyObject *pyaio_future_py_make_cancelled_error(PyObject *op, PyObject *unused);
 PyObject *pyaio_future_py_class_getitem(PyObject *cls, PyObject *item);
@@ -39,6 +40,10 @@ int pyaio_future_parse_cancel(PyObject *const *args, Py_ssize_t nargs,
 /* The future inside `op`, or NULL with RuntimeError where it was never
  * initialised. */
 PyaioFuture *pyaio_future_require(PyaioState *state, PyObject *op);
+
+/* The slots behind `await` and iter() (task/iter.c). */
+PyObject *pyaio_future_am_await(PyObject *op);
+PyObject *pyaio_future_tp_iter(PyObject *op);
 
 /* Reports an exception that nobody retrieved: the part of a finalizer that
  * Future and Task share. Keeps an exception that is set. */
@@ -74,6 +79,8 @@ int pyaio_future_setattro(PyObject *op, PyObject *name, PyObject *value);
          METH_O,                                                             \
          "remove_done_callback($self, fn, /)\n--\n\n"                        \
          "Remove every registration of fn; return how many there were."},    \
+        {"__await__", pyaio_future_py_await, METH_NOARGS | METH_COEXIST,     \
+         "Return an iterator to be used in an await expression."},           \
         {"cancelled", pyaio_future_py_cancelled, METH_NOARGS,                \
          "Return True if this was cancelled."},                              \
         {"done", pyaio_future_py_done, METH_NOARGS,                          \

@@ -196,15 +196,6 @@ Future_repr(PyObject *op)
     return PyObject_CallOneArg(state->future_repr, op);
 }
 
-static PyObject *
-Future_await(PyObject *op)
-{
-    if (pyaio_future_require(pyaio_state_of(op), op) == NULL) {
-        return NULL;
-    }
-    return pyaio_future_iter_new(op);
-}
-
 static PyMethodDef future_methods[] = {
     PYAIO_FUTURE_METHODS,
     {"cancel", (PyCFunction)(void (*)(void))Future_cancel,
@@ -248,8 +239,8 @@ static PyType_Slot future_slots[] = {
     {Py_tp_dealloc, Future_dealloc},
     {Py_tp_setattro, pyaio_future_setattro},
     {Py_tp_repr, Future_repr},
-    {Py_tp_iter, Future_await},
-    {Py_am_await, Future_await},
+    {Py_tp_iter, pyaio_future_tp_iter},
+    {Py_am_await, pyaio_future_am_await},
     {Py_tp_methods, future_methods},
     {Py_tp_getset, future_getset},
     {0, NULL},
@@ -284,5 +275,6 @@ pyaio_future_init(PyObject *module)
             return -1;
         }
     }
+    pyaio_future_drive_itself(state->Future_type);
     return pyaio_meta_adopt(state, state->Future_type);
 }

@@ -1,5 +1,10 @@
-/* What `await future` drives: yields the future once, then has its result. */
+/* What `await future` drives: yields the future once, then has its result.
+ *
+ * Its whole state is in the future, which therefore drives itself where the
+ * interpreter awaits it; a FutureIter is for those who call __await__() or
+ * __iter__(), and for classes derived in Python. */
 #include "task/future.h"
+#include "task/future_methods.h"
 
 typedef struct {
     PyObject_HEAD
@@ -18,37 +23,49 @@ pyaio_future_iter_new(PyObject *op)
     return iter;
 }
 
-static PySendResult
-FutureIter_send_value(PyObject *op, PyObject *Py_UNUSED(value),
-                      PyObject **result)
+PySendResult
+pyaio_future_await(PyaioState *state, PyaioFuture *future, PyObject **result)
 {
-    FutureIter *self = (FutureIter *)op;
     *result = NULL;
-    if (self->future == NULL) {
-        *result = Py_NewRef(Py_None);
-        return PYGEN_RETURN;
-    }
-    PyaioState *state = pyaio_state_of(op);
-    PyaioFuture *future = pyaio_as_future(state, self->future);
     if (!pyaio_future_done(future)) {
-        if (!future->blocking) {
-            future->blocking = 1;
-            *result = Py_NewRef(self->future);
-            return PYGEN_NEXT;
+        if (future->blocking) {
+            PyErr_SetString(PyExc_RuntimeError,
+                            "await wasn't used with future");
+            return PYGEN_ERROR;
         }
-        PyErr_SetString(PyExc_RuntimeError, "await wasn't used with future");
-        return PYGEN_ERROR;
+        future->blocking = 1;
+        *result = Py_NewRef(pyaio_future_object(future));
+        return PYGEN_NEXT;
     }
-    PyObject *finished = self->future;
-    self->future = NULL;
     PyObject *exception;
     *result = pyaio_future_get_result(state, future, &exception);
     if (exception != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
         Py_DECREF(exception);
     }
-    Py_DECREF(finished);
     return *result ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
+static PySendResult
+FutureIter_send_value(PyObject *op, PyObject *Py_UNUSED(value),
+                      PyObject **result)
+{
+    FutureIter *self = (FutureIter *)op;
+    PyObject *future = self->future;
+    if (future == NULL) {
+        *result = Py_NewRef(Py_None);
+        return PYGEN_RETURN;
+    }
+    PyaioState *state = pyaio_state_of(op);
+    Py_INCREF(future);
+    PySendResult went =
+        pyaio_future_await(state, pyaio_as_future(state, future), result);
+    if (went != PYGEN_NEXT &&
+        pyaio_future_done(pyaio_as_future(state, future))) {
+        Py_CLEAR(self->future);
+    }
+    Py_DECREF(future);
+    return went;
 }
 
 /* Raises StopIteration(value), also where the value is a tuple or itself an
@@ -63,22 +80,71 @@ set_stop_iteration(PyObject *value)
     }
 }
 
+/* An outcome as tp_iternext tells it: a plain None needs no StopIteration. */
+static PyObject *
+iternext_outcome(PySendResult went, PyObject *result)
+{
+    if (went != PYGEN_RETURN) {
+        return result;
+    }
+    if (result != Py_None) {
+        set_stop_iteration(result);
+    }
+    Py_DECREF(result);
+    return NULL;
+}
+
 static PyObject *
 FutureIter_iternext(PyObject *op)
 {
     PyObject *result;
-    switch (FutureIter_send_value(op, Py_None, &result)) {
-    case PYGEN_NEXT:
-        return result;
-    case PYGEN_RETURN:
-        if (result != Py_None) {
-            set_stop_iteration(result);
-        }
-        Py_DECREF(result);
-        return NULL;
-    default:
+    PySendResult went = FutureIter_send_value(op, Py_None, &result);
+    return iternext_outcome(went, result);
+}
+
+static PyObject *
+Future_iternext(PyObject *op)
+{
+    PyaioState *state = pyaio_state_of(op);
+    PyaioFuture *future = pyaio_future_require(state, op);
+    if (future == NULL) {
         return NULL;
     }
+    PyObject *result;
+    PySendResult went = pyaio_future_await(state, future, &result);
+    return iternext_outcome(went, result);
+}
+
+PyObject *
+pyaio_future_am_await(PyObject *op)
+{
+    if (pyaio_future_require(pyaio_state_of(op), op) == NULL) {
+        return NULL;
+    }
+    /* A class derived in Python has no such slot. */
+    return Py_TYPE(op)->tp_iternext == Future_iternext
+               ? Py_NewRef(op)
+               : pyaio_future_iter_new(op);
+}
+
+void
+pyaio_future_drive_itself(PyTypeObject *type)
+{
+    type->tp_iternext = Future_iternext;
+}
+
+PyObject *
+pyaio_future_tp_iter(PyObject *op)
+{
+    return pyaio_future_require(pyaio_state_of(op), op)
+               ? pyaio_future_iter_new(op)
+               : NULL;
+}
+
+PyObject *
+pyaio_future_py_await(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    return pyaio_future_tp_iter(op);
 }
 
 static PyObject *

@@ -377,6 +377,19 @@ pyaio_task_step(PyaioState *state, PyaioTask *task, PyObject *exception)
     PyaioTaskPlace storage;
     const PyaioTaskPlace *place = pyaio_task_place(state, loop, &storage);
     PyObject *op = (PyObject *)task;
+#if PYAIO_HAS_CALL_GRAPH
+    PyObject **field = pyaio_current_task_field(state, place);
+    if (field != NULL && *field == NULL) {
+        *field = Py_NewRef(op);
+        int failed = pyaio_task_step_inside(state, task, exception);
+        if (*field == op) {
+            *field = NULL;
+            Py_DECREF(op);
+            return failed;
+        }
+        return pyaio_leave_task(state, place, loop, op) < 0 ? -1 : failed;
+    }
+#endif
     if (pyaio_enter_task(state, place, loop, op) < 0) {
         return -1;
     }

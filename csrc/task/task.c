@@ -7,8 +7,15 @@
 /* --- the registry -------------------------------------------------------- */
 
 #if PYAIO_HAS_CALL_GRAPH
-int
-pyaio_task_register(PyaioState *state, PyaioTask *task)
+/* As _asyncio links its tasks: into a ring whose head stands in the thread
+ * state. */
+typedef struct TaskNode {
+    struct TaskNode *next;
+    struct TaskNode *prev;
+} TaskNode;
+
+static int
+task_register_through_stock(PyaioState *state, PyaioTask *task)
 {
     PyObject *done =
         PyObject_CallOneArg(state->register_task, (PyObject *)task);
@@ -16,20 +23,58 @@ pyaio_task_register(PyaioState *state, PyaioTask *task)
     return done ? 0 : -1;
 }
 
-/* Takes the task out of its thread's list, which _asyncio linked it into. */
+int
+pyaio_task_register(PyaioState *state, PyaioTask *task)
+{
+    if (state->task_list_offset == 0) {
+        return task_register_through_stock(state, task);
+    }
+    TaskNode *node = (TaskNode *)(void *)&task->base.node_next;
+    if (node->next == NULL) {
+        char *tstate = (char *)PyThreadState_Get();
+        TaskNode *head =
+            (TaskNode *)(void *)(tstate + state->task_list_offset);
+        node->next = head;
+        node->prev = head->prev;
+        head->prev->next = node;
+        head->prev = node;
+    }
+    return 0;
+}
+
 void
 pyaio_task_unregister(PyaioTask *task)
 {
-    typedef struct Node {
-        struct Node *next;
-        struct Node *prev;
-    } Node;
-    Node *next = task->base.node_next, *prev = task->base.node_prev;
-    if (next != NULL) {
-        prev->next = next;
-        next->prev = prev;
-        task->base.node_next = task->base.node_prev = NULL;
+    TaskNode *node = (TaskNode *)(void *)&task->base.node_next;
+    if (node->next != NULL) {
+        node->prev->next = node->next;
+        node->next->prev = node->prev;
+        node->next = node->prev = NULL;
     }
+}
+
+/* Finds the head by having stock's function link a task: the newest one's
+ * successor. It stands right behind the current task. */
+static int
+task_find_list(PyaioState *state)
+{
+    PyObject *op = state->Task_type->tp_alloc(state->Task_type, 0);
+    if (op == NULL) {
+        return -1;
+    }
+    PyaioTask *task = (PyaioTask *)op;
+    pyaio_task_mark(op);
+    int err = task_register_through_stock(state, task);
+    char *tstate = (char *)PyThreadState_Get();
+    Py_ssize_t expected =
+        state->current_task_offset + (Py_ssize_t)sizeof(PyObject *);
+    if (err == 0 && state->current_task_offset != 0 &&
+        task->base.node_next == tstate + expected) {
+        state->task_list_offset = expected;
+    }
+    pyaio_task_unregister(task);
+    Py_DECREF(op);
+    return err;
 }
 #else
 int
@@ -46,7 +91,19 @@ pyaio_task_unregister(PyaioTask *task)
 {
     pyaio_list_remove(&task->link);
 }
+
+static int
+task_find_list(PyaioState *Py_UNUSED(state))
+{
+    return 0; /* it is our own */
+}
 #endif
+
+int
+pyaio_task_registry_init(PyObject *module)
+{
+    return task_find_list(pyaio_module_state(module));
+}
 
 /* --- starting ------------------------------------------------------------ */
 

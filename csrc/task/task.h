@@ -35,5 +35,6 @@ int pyaio_task_cancel(PyaioState *state, PyaioTask *task, PyObject *message);
 int pyaio_task_step(PyaioState *state, PyaioTask *task, PyObject *exception);
 
 int pyaio_task_init(PyObject *module);
+int pyaio_task_registry_init(PyObject *module);
 
 #endif

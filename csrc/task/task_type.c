@@ -254,15 +254,6 @@ Task_repr(PyObject *op)
     return PyObject_CallOneArg(state->task_repr, op);
 }
 
-static PyObject *
-Task_await(PyObject *op)
-{
-    if (pyaio_future_require(pyaio_state_of(op), op) == NULL) {
-        return NULL;
-    }
-    return pyaio_future_iter_new(op);
-}
-
 static PyMethodDef task_methods[] = {
     PYAIO_FUTURE_METHODS,
     {"set_result", Task_set_result, METH_O, NULL},
@@ -384,8 +375,8 @@ static PyType_Slot task_slots[] = {
     {Py_tp_dealloc, Task_dealloc},
     {Py_tp_setattro, pyaio_future_setattro},
     {Py_tp_repr, Task_repr},
-    {Py_tp_iter, Task_await},
-    {Py_am_await, Task_await},
+    {Py_tp_iter, pyaio_future_tp_iter},
+    {Py_am_await, pyaio_future_am_await},
     {Py_tp_methods, task_methods},
     {Py_tp_getset, task_getset},
     {0, NULL},
@@ -407,5 +398,6 @@ pyaio_task_init(PyObject *module)
                        (PyTypeObject *)state->stock_Task) < 0) {
         return -1;
     }
+    pyaio_future_drive_itself(state->Task_type);
     return pyaio_meta_adopt(state, state->Task_type);
 }
