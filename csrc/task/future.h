@@ -181,7 +181,7 @@ void pyaio_future_tp_finalize(PyObject *op);
 
 /* A new iterator over `op`, any Future or Task of ours. */
 PyObject *pyaio_future_iter_new(PyObject *op);
-/* One step of awaiting: yields the future, or returns or raises its outcome. */
+/* One step of awaiting: yields the future, or has its outcome. */
 PySendResult pyaio_future_await(PyaioState *state, PyaioFuture *future,
                                 PyObject **result);
 /* Lets the futures of one type be what an interpreter that awaits them drives:
