@@ -50,6 +50,7 @@ module_add_names(PyObject *module)
         {"Task", state->Task_type},
         {"EventLoop", state->EventLoopBase_type},
         {"TaskGroup", state->TaskGroupBase_type},
+        {"Timeout", state->TimeoutBase_type},
         {"Lock", state->Lock_type},
         {"Event", state->Event_type},
         {"Semaphore", state->Semaphore_type},
@@ -90,6 +91,9 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_wait_init,
     pyaio_as_completed_init,
     pyaio_taskgroup_init,
+    pyaio_timeout_init,
+    pyaio_wait_for_init,
+    pyaio_shield_init,
     pyaio_waiting_init,
     pyaio_lock_init,
     pyaio_event_init,
@@ -122,12 +126,14 @@ module_exec(PyObject *module)
 static PyObject *
 module_adopt(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"event_loop", "task_group", "wait_for_one",
-                            "executor_submit", NULL};
-    PyObject *event_loop, *task_group, *wait_for_one, *executor_submit;
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "O!O!OO:_adopt", names, &PyType_Type, &event_loop,
-            &PyType_Type, &task_group, &wait_for_one, &executor_submit)) {
+    static char *names[] = {"event_loop",   "task_group",      "timeout",
+                            "wait_for_one", "executor_submit", NULL};
+    PyObject *event_loop, *task_group, *timeout, *wait_for_one;
+    PyObject *executor_submit;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!OO:_adopt", names,
+                                     &PyType_Type, &event_loop, &PyType_Type,
+                                     &task_group, &PyType_Type, &timeout,
+                                     &wait_for_one, &executor_submit)) {
         return NULL;
     }
     PyaioState *state = pyaio_module_state(module);
@@ -135,6 +141,7 @@ module_adopt(PyObject *module, PyObject *args, PyObject *kwargs)
     Py_XSETREF(state->TaskGroup, Py_NewRef(task_group));
     Py_XSETREF(state->wait_for_one, Py_NewRef(wait_for_one));
     Py_XSETREF(state->executor_submit, Py_NewRef(executor_submit));
+    Py_XSETREF(state->Timeout, Py_NewRef(timeout));
     Py_RETURN_NONE;
 }
 

@@ -20,8 +20,12 @@ from ._core import (
     current_task,
     ensure_future,
     gather,
+    shield,
     sleep,
+    timeout,
+    timeout_at,
     wait,
+    wait_for,
 )
 from ._install import install, uninstall
 from ._locks import Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore
@@ -31,6 +35,7 @@ from ._policy import SelectorEventLoop, new_event_loop
 from ._queues import LifoQueue, PriorityQueue, Queue
 from ._runners import Runner, run
 from ._taskgroup import TaskGroup
+from ._timeout import Timeout
 
 __version__ = "0.1.0"
 
@@ -51,6 +56,7 @@ __all__ = [
     "Semaphore",
     "Task",
     "TaskGroup",
+    "Timeout",
     "TimerHandle",
     "as_completed",
     "create_task",
@@ -60,9 +66,13 @@ __all__ = [
     "install",
     "new_event_loop",
     "run",
+    "shield",
     "sleep",
+    "timeout",
+    "timeout_at",
     "uninstall",
     "wait",
+    "wait_for",
 ]
 __all__ += _asyncio.__all__
 

@@ -80,7 +80,6 @@ from asyncio import (
     selector_events as selector_events,
     set_event_loop as set_event_loop,
     set_event_loop_policy as set_event_loop_policy,
-    shield as shield,
     sslproto as sslproto,
     staggered as staggered,
     start_server as start_server,
@@ -90,14 +89,11 @@ from asyncio import (
     taskgroups as taskgroups,
     tasks as tasks,
     threads as threads,
-    timeout as timeout,
-    timeout_at as timeout_at,
     timeouts as timeouts,
     to_thread as to_thread,
     transports as transports,
     trsock as trsock,
     unix_events as unix_events,
-    wait_for as wait_for,
     wrap_future as wrap_future,
 )
 from typing import Any
@@ -112,8 +108,12 @@ from ._core import (
     current_task as current_task,
     ensure_future as ensure_future,
     gather as gather,
+    shield as shield,
     sleep as sleep,
+    timeout as timeout,
+    timeout_at as timeout_at,
     wait as wait,
+    wait_for as wait_for,
 )
 from ._install import install as install, uninstall as uninstall
 from ._loop import EventLoop as EventLoop

@@ -11,6 +11,7 @@ from . import _core, _executor, _stock
 from ._as_completed import wait_for_one
 from ._loop import EventLoop
 from ._taskgroup import TaskGroup
+from ._timeout import Timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,7 @@ def _join_registry() -> None:
 _core._adopt(
     event_loop=EventLoop,
     task_group=TaskGroup,
+    timeout=Timeout,
     wait_for_one=wait_for_one,
     executor_submit=_executor.submit if _executor.is_known() else None,
 )

@@ -19,8 +19,12 @@ from asyncio import (
     current_task as current_task,
     ensure_future as ensure_future,
     gather as gather,
+    shield as shield,
     sleep as sleep,
+    timeout as timeout,
+    timeout_at as timeout_at,
     wait as wait,
+    wait_for as wait_for,
 )
 from asyncio.events import _TaskFactory
 from asyncio.transports import _FlowControlMixin
@@ -53,6 +57,7 @@ _ExceptionHandler: TypeAlias = Callable[[AbstractEventLoop, _Report], object]
 def _adopt(
     event_loop: type,
     task_group: type,
+    timeout: type,
     wait_for_one: FunctionType,
     executor_submit: Callable[[ThreadPoolExecutor, WorkItem], bool] | None,
 ) -> None: ...
@@ -164,6 +169,24 @@ class WorkItem:
     def future(self) -> Self: ...
     def cancel(self) -> bool: ...
     def set_exception(self, exception: BaseException, /) -> None: ...
+
+@disjoint_base
+class Timeout(metaclass=NativeMeta):
+    """The native half of pyaio.Timeout; times are in seconds of the loop's clock."""
+
+    def __init__(self, when: float | None) -> None: ...
+    def when(self) -> float | None: ...
+    def reschedule(self, when: float | None) -> None: ...
+    def expired(self) -> bool: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None: ...
+
+@disjoint_base
 
 @disjoint_base
 class Condition(metaclass=NativeMeta):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import _core, _locks, _policy, _queues, _stock
 from ._as_completed import as_completed
-from ._stock import events, futures, taskgroups, tasks
+from ._stock import events, futures, taskgroups, tasks, timeouts
 from ._taskgroup import TaskGroup
+from ._timeout import Timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,13 +23,15 @@ def _natives() -> Iterator[tuple[Any, Any]]:
         (events, ("Handle", "TimerHandle")),
         (futures, ("Future",)),
         (tasks, ("Task", "create_task", "current_task", "ensure_future")),
-        (tasks, ("gather", "sleep", "wait")),
+        (tasks, ("gather", "shield", "sleep", "wait", "wait_for")),
+        (timeouts, ("timeout", "timeout_at")),
     ):
         for name in names:
             if hasattr(module, name):
                 yield getattr(module, name), getattr(_core, name)
     yield tasks.as_completed, as_completed
     yield taskgroups.TaskGroup, TaskGroup
+    yield timeouts.Timeout, Timeout
     yield from _locks.NATIVES.items()
     yield from _queues.NATIVES.items()
     if hasattr(tasks, "eager_task_factory"):

@@ -20,6 +20,7 @@ runners: Any = asyncio.runners
 sslproto: Any = asyncio.sslproto
 taskgroups: Any = asyncio.taskgroups
 tasks: Any = asyncio.tasks
+timeouts: Any = asyncio.timeouts
 unix_events: Any = asyncio.unix_events
 
 if TYPE_CHECKING:

@@ -13,6 +13,8 @@
 
 /* Tasks can start eagerly. */
 #define PYAIO_HAS_EAGER (PY_VERSION_HEX >= 0x030C0000)
+/* wait_for() awaits in a timeout's block; before, it waits for a task to end. */
+#define PYAIO_WAIT_FOR_IN_TIMEOUT (PY_VERSION_HEX >= 0x030C0000)
 /* uncancel() down to zero takes a pending cancellation back. */
 #define PYAIO_UNCANCEL_CLEARS (PY_VERSION_HEX >= 0x030D0000)
 /* as_completed() is no generator, and can be iterated asynchronously. */
@@ -52,6 +54,13 @@
 #define PYAIO_MANAGED_DICT (PY_VERSION_HEX >= 0x030D0000)
 /* The weak reference list of a class with __slots__ stands before it. */
 #define PYAIO_MANAGED_WEAKREF (PY_VERSION_HEX >= 0x030C0000)
+
+/* What `await` says of a type that has no __await__(). */
+#if PY_VERSION_HEX >= 0x030E0000
+#define PYAIO_NOT_AWAITABLE "'%.200s' object can't be awaited"
+#else
+#define PYAIO_NOT_AWAITABLE "object %.100s can't be used in 'await' expression"
+#endif
 
 /* Makes a reference to memory whose last reference went away before. */
 #define pyaio_new_reference(op) _Py_NewReference(op)
@@ -126,6 +135,17 @@ static inline PyObject *
 pyaio_thread_context(void)
 {
     return PyThreadState_Get()->context;
+}
+
+/* Puts an exception, or NULL, into the place of the one that is being handled
+ * at the top of the stack, and returns that. Both references are owned. */
+static inline PyObject *
+pyaio_exchange_handled(PyObject *exc)
+{
+    _PyErr_StackItem *item = PyThreadState_Get()->exc_info;
+    PyObject *before = item->exc_value;
+    item->exc_value = exc;
+    return before;
 }
 
 /* Warns about throw(type, value, traceback), which 3.12 deprecated. */

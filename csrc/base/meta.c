@@ -21,6 +21,7 @@ meta_counterpart(PyaioState *state, PyObject *cls)
         {state->TimerHandle_type, state->stock_TimerHandle},
         {state->ThreadSafeHandle_type, state->stock_ThreadSafeHandle},
         {state->TaskGroup, state->stock_TaskGroup},
+        {state->Timeout, state->stock_Timeout},
     };
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         if (cls == (PyObject *)pairs[i].ours) {

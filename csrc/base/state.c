@@ -83,6 +83,18 @@ static const StockEntry stock_entries[] = {
           "TaskGroup.create_task"),
     STOCK(stock_TaskGroup_ended, "asyncio.taskgroups",
           "TaskGroup._on_task_done"),
+    STOCK(stock_Timeout, "asyncio.timeouts", "Timeout"),
+    STOCK(stock_Timeout_aenter, "asyncio.timeouts", "Timeout.__aenter__"),
+    STOCK(stock_Timeout_aexit, "asyncio.timeouts", "Timeout.__aexit__"),
+    STOCK(stock_Timeout_move, "asyncio.timeouts", "Timeout.reschedule"),
+    STOCK(stock_Timeout_fire, "asyncio.timeouts", "Timeout._on_timeout"),
+    STOCK(stock_timeout, "asyncio.timeouts", "timeout"),
+    STOCK(stock_timeout_at, "asyncio.timeouts", "timeout_at"),
+    STOCK(timeout_states, "asyncio.timeouts", "_State"),
+    STOCK(timeouts_names, "asyncio.timeouts", "__dict__"),
+    STOCK(stock_wait_for, "asyncio.tasks", "wait_for"),
+    STOCK(stock_shield, "asyncio.tasks", "shield"),
+    STOCK_OPTIONAL(log_on_exception, "asyncio.tasks", "_log_on_exception"),
     STOCK(stock_sleep, "asyncio.tasks", "sleep"),
     STOCK(stock_gather, "asyncio.tasks", "gather"),
     STOCK(stock_guard_enter, "asyncio.locks",
@@ -264,9 +276,13 @@ pyaio_state_clear(PyaioState *state)
     pyaio_pool_drain(&state->handle_pool);
     pyaio_pool_drain(&state->timer_handle_pool);
     pyaio_pool_drain(&state->future_iter_pool);
+    pyaio_pool_drain(&state->stop_pool);
     pyaio_pool_drain(&state->sleep_pool);
     pyaio_pool_drain(&state->waiting_pool);
     pyaio_pool_drain(&state->queue_pool);
+    pyaio_pool_drain(&state->timeout_pool);
+    pyaio_pool_drain(&state->wait_for_pool);
+    pyaio_pool_drain(&state->timeout_coroutine_pool);
     Py_CLEAR(state->snapshot);
     state->context_offset = 0;
 #define X(name) Py_CLEAR(state->name##_type);

@@ -20,6 +20,7 @@
     X(CoroutineFunction)     \
     X(Coroutine)             \
     X(CoroutineWrapper)      \
+    X(Stop)                  \
     X(SleepCoroutine)        \
     X(GatheringFuture)       \
     X(WaitCoroutine)         \
@@ -29,6 +30,11 @@
     X(WorkItem)              \
     X(TaskGroupBase)         \
     X(TaskGroupCoroutine)    \
+    X(TimeoutBase)           \
+    X(TimeoutCoroutine)      \
+    X(WaitForCoroutine)      \
+    X(Shielding)             \
+    X(Shield)                \
     X(WaitingCoroutine)      \
     X(QueueBase)             \
     X(QueueCoroutine)        \
@@ -56,6 +62,18 @@
     X(stock_TaskGroup_leave)    \
     X(stock_TaskGroup_create)   \
     X(stock_TaskGroup_ended)    \
+    X(stock_Timeout)            \
+    X(stock_Timeout_aenter)     \
+    X(stock_Timeout_aexit)      \
+    X(stock_Timeout_move)       \
+    X(stock_Timeout_fire)       \
+    X(stock_timeout)            \
+    X(stock_timeout_at)         \
+    X(timeout_states)           \
+    X(timeouts_names)           \
+    X(stock_wait_for)           \
+    X(stock_shield)             \
+    X(log_on_exception)         \
     X(stock_sleep)              \
     X(stock_gather)             \
     X(stock_guard_enter)        \
@@ -142,6 +160,8 @@
     X(stock_anext)              \
     X(wait_for_one)             \
     X(isawaitable)              \
+    X(Timeout)                  \
+    X(timeout)                  \
     X(stock_getaddrinfo)        \
     X(stock_getnameinfo)        \
     X(stock_run_in_executor)    \
@@ -161,6 +181,7 @@
 /* Interned strings, each reachable as state->str_<name>. */
 #define PYAIO_STATE_NAMES(X)          \
     X(Task)                           \
+    X(Timeout)                        \
     X(_asyncio_future_blocking)       \
     X(_attach)                        \
     X(_check_running)                 \
@@ -179,6 +200,7 @@
     X(_loop)                          \
     X(_notify)                        \
     X(_on_task_done)                  \
+    X(_on_timeout)                    \
     X(_put)                           \
     X(_release)                       \
     X(_run)                           \
@@ -245,6 +267,7 @@
     X(qsize)                          \
     X(release)                        \
     X(remove)                         \
+    X(reschedule)                     \
     X(remove_done_callback)           \
     X(result)                         \
     X(resume_writing)                 \
@@ -260,6 +283,7 @@
     X(task)                           \
     X(throw)                          \
     X(time)                           \
+    X(timeout)                        \
     X(transport)                      \
     X(wait)                           \
     X(write)
@@ -295,6 +319,10 @@ typedef struct PyaioState {
     PyaioPool sleep_pool;
     PyaioPool waiting_pool;
     PyaioPool queue_pool;
+    PyaioPool stop_pool;
+    PyaioPool timeout_pool;
+    PyaioPool timeout_coroutine_pool;
+    PyaioPool wait_for_pool;
 
     PyaioLink tasks; /* every unfinished Task of ours where stock's
                                   own registry is slow (base/interop.h) */
@@ -336,6 +364,8 @@ typedef struct PyaioState {
     PyCFunction deque_popleft;
     /* Of the queue classes used last, by the last bits of their tags. */
     PyaioQueueMethods queue_methods[PYAIO_QUEUE_CLASSES];
+    /* The same of the class Timeout, for the methods that it calls. */
+    unsigned int timeout_tag;
 } PyaioState;
 
 extern PyModuleDef pyaio_module;

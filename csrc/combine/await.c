@@ -11,8 +11,7 @@ await_iterator(PyObject *op)
     }
     PyAsyncMethods *methods = Py_TYPE(op)->tp_as_async;
     if (methods == NULL || methods->am_await == NULL) {
-        PyErr_Format(PyExc_TypeError,
-                     "object %.100s can't be used in 'await' expression",
+        PyErr_Format(PyExc_TypeError, PYAIO_NOT_AWAITABLE,
                      Py_TYPE(op)->tp_name);
         return NULL;
     }

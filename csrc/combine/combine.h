@@ -13,5 +13,8 @@ int pyaio_ensure_future_init(PyObject *module);
 int pyaio_wait_init(PyObject *module);
 int pyaio_as_completed_init(PyObject *module);
 int pyaio_taskgroup_init(PyObject *module);
+int pyaio_timeout_init(PyObject *module);
+int pyaio_wait_for_init(PyObject *module);
+int pyaio_shield_init(PyObject *module);
 
 #endif

@@ -2,6 +2,7 @@
 #include "combine/coroutine.h"
 #include "combine/combine.h"
 #include "combine/coroutine_attributes.h"
+#include "combine/stop.h"
 
 int
 pyaio_coroutine_setup(PyaioCoroutine *self, const PyaioCoroutineKind *kind)
@@ -208,11 +209,18 @@ Coroutine_iternext(PyObject *op)
 {
     PyObject *result;
     PySendResult went = Coroutine_send_value(op, Py_None, &result);
-    if (went == PYGEN_RETURN && result == Py_None) {
-        Py_DECREF(result);
-        return NULL; /* which means just that, without an exception */
+    if (went == PYGEN_NEXT) {
+        return result;
     }
-    return coroutine_outcome(went, result);
+    if (went == PYGEN_RETURN) {
+        if (result == Py_None) {
+            Py_DECREF(result); /* plain NULL means that */
+        }
+        else {
+            pyaio_stop_raise(pyaio_state_of(op), result);
+        }
+    }
+    return NULL;
 }
 
 static PyObject *
@@ -489,7 +497,8 @@ pyaio_coroutine_add_type(PyObject *module, PyTypeObject **slot,
 int
 pyaio_coroutine_init(PyObject *module)
 {
-    if (pyaio_coroutine_function_init(module) < 0) {
+    if (pyaio_coroutine_function_init(module) < 0 ||
+        pyaio_stop_init(module) < 0) {
         return -1;
     }
     PyaioState *state = pyaio_module_state(module);

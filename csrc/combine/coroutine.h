@@ -60,6 +60,8 @@ struct PyaioCoroutine {
                            looked at, or NULL */
     PyaioAwait await;   /* what it waits for */
     uint8_t status;     /* PYAIO_CORO_*; what is closed owns nothing */
+    uint8_t in_stock;   /* it awaits a coroutine of stock's that goes on in its
+                           place (combine/in_stock.h) */
 };
 
 /* Prepares a coroutine whose memory is zero. Returns 0 or -1. */

@@ -20,8 +20,9 @@ pyaio_coroutine_wrapper_new(PyaioState *state, PyObject *coroutine)
 static PyObject *
 CoroutineWrapper_iternext(PyObject *op)
 {
-    PyObject *coroutine = ((CoroutineWrapper *)op)->coroutine;
-    return Py_TYPE(coroutine)->tp_iternext(coroutine);
+    PyaioState *state = pyaio_state_of(op);
+    return PyObject_CallMethodOneArg(((CoroutineWrapper *)op)->coroutine,
+                                     state->str_send, Py_None);
 }
 
 static PyObject *

@@ -43,9 +43,7 @@ group_forget_parent(PyaioState *state, PyaioTaskGroup *self, PyObject *child)
         return 0;
     }
     PyObject *parent = Py_NewRef(self->parent_task);
-    int err = pyaio_as_future(state, parent)
-                  ? pyaio_awaited_by_discard(state, child, parent)
-                  : pyaio_stock_awaited_by_discard(state, child, parent);
+    int err = pyaio_any_awaited_by_discard(state, child, parent);
     Py_DECREF(parent);
     return err;
 }
@@ -175,10 +173,7 @@ group_record_parent(PyaioState *state, PyaioTaskGroup *self, PyObject *task)
         return 0;
     }
     PyObject *parent = Py_NewRef(self->parent_task);
-    int err =
-        pyaio_as_future(state, parent) && pyaio_as_native_future(state, task)
-            ? pyaio_awaited_by_add(state, task, parent)
-            : pyaio_stock_awaited_by_add(state, task, parent);
+    int err = pyaio_any_awaited_by_add(state, task, parent);
     Py_DECREF(parent);
     return err;
 }

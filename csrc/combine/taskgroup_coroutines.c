@@ -1,5 +1,6 @@
 /* TaskGroup.__aenter__() and __aexit__(). */
 #include "base/interop.h"
+#include "combine/in_stock.h"
 #include "combine/taskgroup.h"
 #include "task/step.h"
 
@@ -10,7 +11,6 @@ typedef struct {
     PyObject *group;     /* owned */
     PyObject *arguments; /* owned: tuple (group, type, value, traceback) of an
                             exit with an exception, else NULL */
-    uint8_t in_stock;    /* it awaits stock's coroutine */
 } GroupCoroutine;
 
 static int
@@ -46,38 +46,6 @@ group_coroutine_new(PyaioState *state, const PyaioCoroutineKind *kind,
         Py_CLEAR(self);
     }
     return (PyObject *)self;
-}
-
-/* Goes on in the coroutine that `function` returns for the arguments. */
-static PySendResult
-go_on_in_stock(PyaioState *state, GroupCoroutine *self, PyObject *function,
-               PyObject *arguments, PyObject **result)
-{
-    PyObject *coro = PyObject_CallObject(function, arguments);
-    if (coro == NULL) {
-        return PYGEN_ERROR;
-    }
-    pyaio_await_stop(&self->head.await);
-    self->in_stock = 1;
-    PySendResult went =
-        pyaio_await_start(state, &self->head.await, coro, result);
-    Py_DECREF(coro);
-    return went;
-}
-
-/* For others to look at: the coroutine that it goes on in, or one that has not
- * begun. */
-static PyObject *
-group_coroutine_mirror(GroupCoroutine *self, PyObject *function,
-                       PyObject *arguments)
-{
-    if (self->in_stock) {
-        return Py_NewRef(self->head.await.awaited);
-    }
-    if (self->head.mirror == NULL && arguments != NULL) {
-        self->head.mirror = PyObject_CallObject(function, arguments);
-    }
-    return Py_XNewRef(self->head.mirror);
 }
 
 /* --- __aenter__() -------------------------------------------------------- */
@@ -127,24 +95,10 @@ enter_start(PyaioState *state, PyaioCoroutine *op, PyObject **result)
     if (arguments == NULL) {
         return PYGEN_ERROR;
     }
-    PySendResult went = go_on_in_stock(
-        state, self, state->stock_TaskGroup_aenter, arguments, result);
+    PySendResult went = pyaio_in_stock_start(
+        state, &self->head, state->stock_TaskGroup_aenter, arguments, result);
     Py_DECREF(arguments);
     return went;
-}
-
-static PySendResult
-enter_send(PyaioState *state, PyaioCoroutine *op, PyObject *value,
-           PyObject **result)
-{
-    return pyaio_await_send(state, &op->await, value, result);
-}
-
-static PySendResult
-enter_throw(PyaioState *state, PyaioCoroutine *op, PyObject *exception,
-            PyObject **result)
-{
-    return pyaio_await_throw(state, &op->await, exception, result);
 }
 
 static PyObject *
@@ -153,7 +107,7 @@ enter_mirror(PyaioState *state, PyaioCoroutine *op)
     GroupCoroutine *self = (GroupCoroutine *)op;
     PyObject *arguments = PyTuple_Pack(1, self->group);
     PyObject *mirror =
-        group_coroutine_mirror(self, state->stock_TaskGroup_aenter, arguments);
+        pyaio_in_stock_mirror(op, state->stock_TaskGroup_aenter, arguments);
     Py_XDECREF(arguments);
     return mirror;
 }
@@ -161,8 +115,8 @@ enter_mirror(PyaioState *state, PyaioCoroutine *op)
 static const PyaioCoroutineKind enter_kind = {
     .function = offsetof(PyaioState, stock_TaskGroup_aenter),
     .start = enter_start,
-    .send = enter_send,
-    .throw = enter_throw,
+    .send = pyaio_in_stock_send,
+    .throw = pyaio_in_stock_throw,
     .mirror = enter_mirror,
     .traverse = group_coroutine_traverse,
     .clear = group_coroutine_clear,
@@ -252,8 +206,8 @@ exit_hand_over(PyaioState *state, GroupCoroutine *self, PyObject *exception,
         return PYGEN_ERROR;
     }
     PyObject *yielded = NULL;
-    PySendResult went = go_on_in_stock(
-        state, self, state->stock_TaskGroup_aexit, arguments, &yielded);
+    PySendResult went = pyaio_in_stock_start(
+        state, &self->head, state->stock_TaskGroup_aexit, arguments, &yielded);
     Py_DECREF(arguments);
     disguise_take_off(group, &disguise);
     if (went != PYGEN_NEXT) {
@@ -361,8 +315,8 @@ exit_start(PyaioState *state, PyaioCoroutine *op, PyObject **result)
             return PYGEN_ERROR;
         }
     }
-    PySendResult went = go_on_in_stock(
-        state, self, state->stock_TaskGroup_aexit, arguments, result);
+    PySendResult went = pyaio_in_stock_start(
+        state, &self->head, state->stock_TaskGroup_aexit, arguments, result);
     Py_DECREF(arguments);
     return went;
 }
@@ -372,7 +326,7 @@ static PySendResult
 exit_waited(PyaioState *state, GroupCoroutine *self, PySendResult went,
             PyObject **result)
 {
-    if (self->in_stock || went == PYGEN_NEXT) {
+    if (self->head.in_stock || went == PYGEN_NEXT) {
         return went;
     }
     if (went == PYGEN_ERROR) {
@@ -427,7 +381,7 @@ exit_settle_in_stock(PyaioState *state, GroupCoroutine *self,
         pyaio_await_stop(&self->head.await);
         self->head.await.awaited = Py_NewRef(coro);
         self->head.await.iterator = Py_NewRef(coro);
-        self->in_stock = 1;
+        self->head.in_stock = 1;
     }
     Py_XDECREF(yielded);
     Py_DECREF(coro);
@@ -447,7 +401,7 @@ exit_mirror(PyaioState *state, PyaioCoroutine *op)
         }
     }
     int err = 0;
-    if (op->status == PYAIO_CORO_SUSPENDED && !self->in_stock &&
+    if (op->status == PYAIO_CORO_SUSPENDED && !self->head.in_stock &&
         op->await.awaited == group->on_completed) {
         PyObject *awaited = Py_NewRef(op->await.awaited);
         PyaioFuture *future = pyaio_as_native_future(state, awaited);
@@ -460,8 +414,8 @@ exit_mirror(PyaioState *state, PyaioCoroutine *op)
     }
     PyObject *mirror = NULL;
     if (err == 0) {
-        mirror = group_coroutine_mirror(self, state->stock_TaskGroup_aexit,
-                                        arguments);
+        mirror = pyaio_in_stock_mirror(
+            &self->head, state->stock_TaskGroup_aexit, arguments);
     }
     Py_DECREF(arguments);
     return mirror;

@@ -100,6 +100,16 @@ pyaio_heap_remove(PyaioHeap *heap, PyaioTimerNode *node)
 }
 
 void
+pyaio_heap_replace(PyaioHeap *heap, PyaioTimerNode *node,
+                   PyaioTimerNode *other)
+{
+    PyaioHeapEntry entry = heap->entries[node->index];
+    entry.node = other;
+    heap_place(heap, node->index, entry);
+    node->index = PYAIO_HEAP_NONE;
+}
+
+void
 pyaio_heap_free(PyaioHeap *heap)
 {
     free(heap->entries);

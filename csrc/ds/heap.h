@@ -33,6 +33,10 @@ typedef struct {
 int pyaio_heap_push(PyaioHeap *heap, double when, PyaioTimerNode *node);
 /* The node must be in the heap. */
 void pyaio_heap_remove(PyaioHeap *heap, PyaioTimerNode *node);
+/* Puts `other`, which is outside, in the place of a node that is in the heap:
+ * deadline and order stay. */
+void pyaio_heap_replace(PyaioHeap *heap, PyaioTimerNode *node,
+                        PyaioTimerNode *other);
 /* Frees the storage; the nodes are the caller's to release before. */
 void pyaio_heap_free(PyaioHeap *heap);
 

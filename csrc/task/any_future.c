@@ -1,4 +1,5 @@
 /* Futures of any make: ours directly, others through their methods. */
+#include "base/interop.h"
 #include "task/future.h"
 #include "task/task.h"
 
@@ -172,6 +173,30 @@ pyaio_any_future_add_waiter(PyaioState *state, PyObject *op,
     Py_DECREF(call);
     Py_XDECREF(done);
     return done ? 0 : -1;
+}
+
+/* Whether both have the native layout. */
+static int
+both_are_native(PyaioState *state, PyObject *op, PyObject *waiter)
+{
+    return pyaio_as_native_future(state, op) != NULL &&
+           pyaio_as_future(state, waiter) != NULL;
+}
+
+int
+pyaio_any_awaited_by_add(PyaioState *state, PyObject *op, PyObject *waiter)
+{
+    return both_are_native(state, op, waiter)
+               ? pyaio_awaited_by_add(state, op, waiter)
+               : pyaio_stock_awaited_by_add(state, op, waiter);
+}
+
+int
+pyaio_any_awaited_by_discard(PyaioState *state, PyObject *op, PyObject *waiter)
+{
+    return both_are_native(state, op, waiter)
+               ? pyaio_awaited_by_discard(state, op, waiter)
+               : pyaio_stock_awaited_by_discard(state, op, waiter);
 }
 
 int

@@ -167,6 +167,12 @@ int pyaio_any_future_release(PyaioState *state, PyObject *op,
 /* Adds a native waiter to any future: directly, or as a Python callback. */
 int pyaio_any_future_add_waiter(PyaioState *state, PyObject *op,
                                 const PyaioReadyKind *kind, PyObject *target);
+/* Records that `waiter`, a task of any make, awaits `op`, and takes it back,
+ * where the running version does. Each returns 0, or -1 with an exception. */
+int pyaio_any_awaited_by_add(PyaioState *state, PyObject *op,
+                             PyObject *waiter);
+int pyaio_any_awaited_by_discard(PyaioState *state, PyObject *op,
+                                 PyObject *waiter);
 /* asyncio.isfuture(op). */
 int pyaio_is_future(PyaioState *state, PyObject *op);
 /* The loop of any future: a new reference. */

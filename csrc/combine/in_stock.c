@@ -1,0 +1,45 @@
+/* Going on in a coroutine of stock's. */
+#include "combine/in_stock.h"
+
+PySendResult
+pyaio_in_stock_start(PyaioState *state, PyaioCoroutine *self,
+                     PyObject *function, PyObject *arguments,
+                     PyObject **result)
+{
+    PyObject *coro = PyObject_CallObject(function, arguments);
+    if (coro == NULL) {
+        return PYGEN_ERROR;
+    }
+    pyaio_await_stop(&self->await);
+    self->in_stock = 1;
+    PySendResult went = pyaio_await_start(state, &self->await, coro, result);
+    Py_DECREF(coro);
+    return went;
+}
+
+PySendResult
+pyaio_in_stock_send(PyaioState *state, PyaioCoroutine *self, PyObject *value,
+                    PyObject **result)
+{
+    return pyaio_await_send(state, &self->await, value, result);
+}
+
+PySendResult
+pyaio_in_stock_throw(PyaioState *state, PyaioCoroutine *self,
+                     PyObject *exception, PyObject **result)
+{
+    return pyaio_await_throw(state, &self->await, exception, result);
+}
+
+PyObject *
+pyaio_in_stock_mirror(PyaioCoroutine *self, PyObject *function,
+                      PyObject *arguments)
+{
+    if (self->in_stock) {
+        return Py_NewRef(self->await.awaited);
+    }
+    if (self->mirror == NULL && arguments != NULL) {
+        self->mirror = PyObject_CallObject(function, arguments);
+    }
+    return Py_XNewRef(self->mirror);
+}
