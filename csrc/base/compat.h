@@ -13,7 +13,7 @@
 
 /* Tasks can start eagerly. */
 #define PYAIO_HAS_EAGER (PY_VERSION_HEX >= 0x030C0000)
-/* wait_for() awaits in a timeout's block; before, it waits for a task to end. */
+/* wait_for() awaits in a timeout's block; before, it awaits a task's end. */
 #define PYAIO_WAIT_FOR_IN_TIMEOUT (PY_VERSION_HEX >= 0x030C0000)
 /* uncancel() down to zero takes a pending cancellation back. */
 #define PYAIO_UNCANCEL_CLEARS (PY_VERSION_HEX >= 0x030D0000)

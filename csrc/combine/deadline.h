@@ -38,7 +38,7 @@ int pyaio_deadline_fire(PyaioDeadline *self);
 PyObject *pyaio_deadline_context(PyaioState *state, PyaioDeadline *self);
 
 /* Puts a Handle that calls `callback` in the place of an armed deadline, which
- * that disarms: a new reference. `when` is what the handle's when() returns. */
+ * that disarms: a new reference. `when` is what its when() returns. */
 PyObject *pyaio_deadline_as_handle(PyaioState *state, PyaioDeadline *self,
                                    PyObject *callback, PyObject *when);
 

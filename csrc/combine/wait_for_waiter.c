@@ -141,7 +141,7 @@ take_yielded(PyaioState *state, PyObject *yielded, int release)
 }
 
 /* The deadline has passed, or `exception` is to be raised where it waits: a
- * coroutine of stock's is brought to the same place, and goes on from there. */
+ * coroutine of stock's is brought to the same place and goes on there. */
 static PySendResult
 wait_for_hand_over(PyaioState *state, PyaioWaitFor *self, PyObject *exception,
                    PyObject **result)

@@ -236,7 +236,9 @@ sched_fire_timers(PyaioScheduler *sched)
     }
     /* As stock, one clock resolution ahead, and always forward. */
     double end = fmax(now + sched->clock_resolution, nextafter(now, INFINITY));
-    while (sched->timers.length > 0 && sched->timers.entries[0].when < end) {
+    /* NaN is due, as in stock. */
+    while (sched->timers.length > 0 &&
+           !(sched->timers.entries[0].when >= end)) {
         PyaioTimerNode *node = sched->timers.entries[0].node;
         if (pyaio_ring_push(&sched->ready, node->kind, node->owner, NULL) <
             0) {
