@@ -187,8 +187,6 @@ class Timeout(metaclass=NativeMeta):
     ) -> None: ...
 
 @disjoint_base
-
-@disjoint_base
 class Condition(metaclass=NativeMeta):
     """The native half of pyaio.Condition."""
 
