@@ -449,7 +449,47 @@ GatheringFuture_dealloc(PyObject *op)
     Py_TYPE(op)->tp_base->tp_dealloc(op);
 }
 
+#if PYAIO_HAS_CALL_GRAPH
+/* Somebody else ends it: Future's method, after which the children that go on
+ * are awaited no more. */
+static PyObject *
+gathering_end_by(PyObject *op, const char *name, PyObject *value)
+{
+    PyaioState *state = pyaio_state_of(op);
+    PyObject *method =
+        PyObject_GetAttrString((PyObject *)state->Future_type, name);
+    PyObject *done =
+        method ? PyObject_CallFunctionObjArgs(method, op, value, NULL) : NULL;
+    Py_XDECREF(method);
+    if (done != NULL &&
+        gathering_forget_rest(state, (PyaioGathering *)op) < 0) {
+        Py_CLEAR(done);
+    }
+    return done;
+}
+
+static PyObject *
+GatheringFuture_set_result(PyObject *op, PyObject *result)
+{
+    return gathering_end_by(op, "set_result", result);
+}
+
+static PyObject *
+GatheringFuture_set_exception(PyObject *op, PyObject *exception)
+{
+    return gathering_end_by(op, "set_exception", exception);
+}
+#endif
+
 static PyMethodDef gathering_methods[] = {
+#if PYAIO_HAS_CALL_GRAPH
+    {"set_result", GatheringFuture_set_result, METH_O,
+     "set_result($self, result, /)\n--\n\n"
+     "End it before its children, which go on."},
+    {"set_exception", GatheringFuture_set_exception, METH_O,
+     "set_exception($self, exception, /)\n--\n\n"
+     "Fail before its children, which go on."},
+#endif
     {"cancel", (PyCFunction)(void (*)(void))GatheringFuture_cancel,
      METH_VARARGS | METH_KEYWORDS,
      "cancel($self, /, msg=None)\n--\n\n"

@@ -1,6 +1,7 @@
 """What debuggers, profilers and libraries look at: reprs, stacks, call graphs, awaited_by."""
 
 import asyncio
+import contextlib
 import contextvars
 import io
 import re
@@ -375,3 +376,59 @@ def test_add_and_discard_awaited_by(impl, run):
         assert not future._asyncio_awaited_by
 
     run(main())
+
+
+@SINCE_3_14
+@pytest.mark.parametrize("ending", ["set_result", "set_exception", "cancel", "child fails"])
+def test_awaited_by_after_gather_has_ended_early(same_as_stock, ending):
+    """Later patch releases take the edges of the children back that go on."""
+
+    async def main(aio):
+        loop, log = asyncio.get_running_loop(), []
+        gate, other = loop.create_future(), loop.create_future()
+
+        async def wait():
+            with contextlib.suppress(asyncio.CancelledError):
+                await first
+            await gate
+
+        async def parent():
+            with contextlib.suppress(LookupError, asyncio.CancelledError):
+                await outer[0]
+            await gate
+
+        async def gathers():
+            outer.append(aio.gather(*children, other))
+            await parent()
+
+        def look():
+            log.append([sorted(awaiters(child)) for child in children])
+
+        outer, first = [], loop.create_future()
+        children = [aio.create_task(wait(), name=f"child {n}") for n in range(2)]
+        task = aio.create_task(gathers(), name="gathers")
+        await aio.sleep(0)
+        await aio.sleep(0)
+        look()
+        if ending == "set_result":
+            outer[0].set_result(None)
+        elif ending == "set_exception":
+            outer[0].set_exception(LookupError("by an outsider"))
+        elif ending == "cancel":
+            outer[0].cancel()
+        else:
+            other.set_exception(LookupError("a child's"))
+        for _ in range(3):
+            await aio.sleep(0)
+        look()
+        for future in (other, first):
+            if not future.done():
+                future.set_result(None)
+        gate.set_result(None)
+        await aio.gather(task, *children)
+        look()
+        return log
+
+    log = same_as_stock(main)
+    assert log[0] == [["gathers"], ["gathers"]]
+    assert log[-1] == [[], []]
