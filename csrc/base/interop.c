@@ -121,14 +121,28 @@ pyaio_leave_task(PyaioState *state, const PyaioTaskPlace *place,
     return 0;
 }
 
+/* Where _asyncio knows of no current task: what a function says that somebody
+ * put into asyncio.tasks, as the one of the pure-Python implementation. */
+static PyObject *
+ask_for_current_task(PyaioState *state, PyObject *loop)
+{
+    PyObject *function =
+        PyDict_GetItemWithError(state->tasks_names, state->str_current_task);
+    if (function == NULL || PyCFunction_CheckExact(function)) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    return PyObject_CallOneArg(function, loop);
+}
+
 PyObject *
-pyaio_current_task(PyaioState *state, const PyaioTaskPlace *Py_UNUSED(place),
+pyaio_current_task(PyaioState *state, const PyaioTaskPlace *place,
                    PyObject *loop)
 {
     if (state->current_task_offset != 0 && state->running_loop_offset != 0 &&
         *thread_field(state->running_loop_offset) == loop) {
         PyObject *task = *thread_field(state->current_task_offset);
-        return Py_NewRef(task ? task : Py_None);
+        return task || place ? Py_NewRef(task ? task : Py_None)
+                             : ask_for_current_task(state, loop);
     }
     return PyObject_CallOneArg(state->current_task, loop);
 }
@@ -372,16 +386,33 @@ pyaio_awaited_by_discard(PyaioState *state, PyObject *future, PyObject *waiter)
     return call_with_two(state->awaited_by_discard, future, waiter);
 }
 
+/* Calls what stands under that name in asyncio.futures, where other code may
+ * have put another implementation. */
+static int
+tell_futures_module(PyaioState *state, PyObject *name, PyObject *op,
+                    PyObject *waiter)
+{
+    PyObject *function = PyObject_GetAttr(state->futures, name);
+    if (function == NULL) {
+        return -1;
+    }
+    int err = call_with_two(function, op, waiter);
+    Py_DECREF(function);
+    return err;
+}
+
 int
 pyaio_stock_awaited_by_add(PyaioState *state, PyObject *op, PyObject *waiter)
 {
-    return call_with_two(state->awaited_by_add, op, waiter);
+    return tell_futures_module(state, state->str_future_add_to_awaited_by, op,
+                               waiter);
 }
 
 int
 pyaio_stock_awaited_by_discard(PyaioState *state, PyObject *op,
                                PyObject *waiter)
 {
-    return call_with_two(state->awaited_by_discard, op, waiter);
+    return tell_futures_module(
+        state, state->str_future_discard_from_awaited_by, op, waiter);
 }
 #endif

@@ -164,6 +164,7 @@ static const StockEntry stock_entries[] = {
     STOCK(get_event_loop, "asyncio.events", "get_event_loop"),
     STOCK(get_running_loop, "asyncio.events", "_get_running_loop"),
     STOCK(events, "asyncio.events", ""),
+    STOCK(futures, "asyncio.futures", ""),
     STOCK(get_asyncgen_hooks, "sys", "get_asyncgen_hooks"),
     STOCK(set_asyncgen_hooks, "sys", "set_asyncgen_hooks"),
     STOCK_OPTIONAL(current_tasks, "_asyncio", "_current_tasks"),

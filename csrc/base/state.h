@@ -120,6 +120,7 @@
     X(get_event_loop)           \
     X(get_running_loop)         \
     X(events)                   \
+    X(futures)                  \
     X(get_asyncgen_hooks)       \
     X(set_asyncgen_hooks)       \
     X(current_tasks)            \
@@ -234,11 +235,14 @@
     X(create_future)                  \
     X(create_task)                    \
     X(data_received)                  \
+    X(current_task)                   \
     X(done)                           \
     X(empty)                          \
     X(eof_received)                   \
     X(exception)                      \
     X(full)                           \
+    X(future_add_to_awaited_by)       \
+    X(future_discard_from_awaited_by) \
     X(future)                         \
     X(get_buffer)                     \
     X(get_debug)                      \

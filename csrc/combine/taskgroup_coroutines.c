@@ -298,12 +298,34 @@ exit_wait(PyaioState *state, GroupCoroutine *self, PyObject **result)
     return exit_finish(state, self, result);
 }
 
+/* Whether the wait can be native: nothing unusual has happened, and what it
+ * waits for is a future of ours. -1 with an exception. */
+static int
+exit_can_be_native(PyaioState *state, PyaioTaskGroup *group)
+{
+    if (!pyaio_taskgroup_is_calm(group)) {
+        return 0;
+    }
+    if (PySet_GET_SIZE(group->tasks) == 0) {
+        return 1;
+    }
+    if (group_require_completed_future(state, group) < 0) {
+        return -1;
+    }
+    return pyaio_as_native_future(state, group->on_completed) != NULL;
+}
+
 static PySendResult
 exit_start(PyaioState *state, PyaioCoroutine *op, PyObject **result)
 {
     GroupCoroutine *self = (GroupCoroutine *)op;
     PyaioTaskGroup *group = (PyaioTaskGroup *)self->group;
-    if (self->arguments == NULL && pyaio_taskgroup_is_calm(group)) {
+    int native =
+        self->arguments == NULL ? exit_can_be_native(state, group) : 0;
+    if (native < 0) {
+        return PYGEN_ERROR;
+    }
+    if (native) {
         group->exiting = 1;
         return exit_wait(state, self, result);
     }
