@@ -212,6 +212,70 @@ ASYNC_CASES = {
     async with aio.timeout(1000):
         await aio.sleep(0)
 """,
+    "primitives, free": """
+    for guard in (aio.Lock(), aio.Semaphore(2), aio.BoundedSemaphore(2), aio.Condition()):
+        async with guard:
+            repr(guard)
+    event = aio.Event()
+    event.set()
+    await event.wait()
+    async with aio.Barrier(1):
+        pass
+""",
+    "primitives, waited for and cancelled": """
+    lock, event, semaphore = aio.Lock(), aio.Event(), aio.Semaphore(0)
+    condition, barrier = aio.Condition(), aio.Barrier(3)
+    await lock.acquire()
+    async def wait_in_condition():
+        async with condition:
+            await condition.wait_for(lambda: n < 0)
+    coroutines = [lock.acquire, event.wait, semaphore.acquire, wait_in_condition, barrier.wait]
+    tasks = [aio.create_task(function()) for function in coroutines for _ in range(2)]
+    await aio.sleep(0)
+    await aio.sleep(0)
+    if n % 2:
+        [len(guard._waiters) for guard in (lock, event, semaphore, condition)]
+    lock.release()
+    event.set()
+    semaphore.release()
+    async with condition:
+        condition.notify()
+    for task in tasks:
+        task.cancel("message")
+    await aio.gather(*tasks, return_exceptions=True)
+    assert not event._waiters and not condition._waiters
+""",
+    "primitives, dropped with who waits": """
+    event, lock, condition = aio.Event(), aio.Lock(), aio.Condition()
+    event.wait().send(None)
+    event.note = event
+    await lock.acquire()
+    half = lock.acquire()
+    half.send(None)
+    lock.note = half
+    await condition.acquire()
+    waiting = condition.wait()
+    waiting.send(None)
+    condition.note = waiting
+    event.wait().close()
+""",
+    "primitives, wrongly used": """
+    for attempt in (
+        lambda: aio.Lock().release(),
+        lambda: aio.Lock(loop=None),
+        lambda: aio.Semaphore(-1),
+        lambda: aio.Semaphore("x"),
+        lambda: aio.Condition(1),
+        lambda: aio.Condition().notify(),
+        lambda: aio.Barrier(0),
+        lambda: repr(aio.Lock.__new__(aio.Lock)),
+        lambda: aio.Semaphore(10**30).release(),
+    ):
+        try:
+            attempt()
+        except Exception:
+            pass
+""",
     "stock tasks": """
     import _asyncio
     await _asyncio.Task(aio.sleep(0), loop=asyncio.get_running_loop())
