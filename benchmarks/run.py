@@ -15,6 +15,7 @@ SUBJECTS = [
     "timers",
     "tasks",
     "groups",
+    "waiting",
     "cancellation",
     "trees",
     "sync",
