@@ -1,0 +1,96 @@
+"""Count the instructions behind one operation of a row, and tell whose they are.
+
+Needs valgrind. Each row runs twice in processes of their own, once longer than the other; the
+difference belongs to the operations alone. What pyaio itself costs is the part of `_core`; the
+rest is the interpreter running the row's own code, its coroutines and contexts, which no event
+loop can avoid: `limit` is the ratio that a loop without any cost of its own would reach.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import implementations
+from run import load_rows
+
+OPERATIONS = 20_000
+COST = re.compile(r"^\s*([\d,]+) .*\[(.+)\]$", re.MULTILINE)
+OURS = "_core"
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rows", nargs="+", metavar="ROW")
+    parser.add_argument("--operations", type=int, default=OPERATIONS)
+    arguments = parser.parse_args()
+    unknown = set(arguments.rows) - set(load_rows())
+    if unknown:
+        parser.error(f"no such rows: {', '.join(sorted(unknown))}")
+    return arguments
+
+
+def profile(implementation: str, row: str, repeat: int) -> Counter[str]:
+    """Instructions by the file that they are in, of a process that runs the row."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "callgrind.out"
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={file}"]
+        worker = [sys.executable, __file__, "--worker", implementation, row, str(repeat)]
+        # The same layout of every dictionary in every run.
+        environment = {**os.environ, "PYTHONHASHSEED": "0"}
+        subprocess.run([*command, *worker], env=environment, check=True, capture_output=True)
+        annotate = ["callgrind_annotate", "--auto=no", "--threshold=100", str(file)]
+        text = subprocess.run(annotate, check=True, capture_output=True, text=True).stdout
+    costs: Counter[str] = Counter()
+    for cost, path in COST.findall(text):
+        costs[Path(path).name.partition(".")[0]] += int(cost.replace(",", ""))
+    return costs
+
+
+def per_operation(implementation: str, row: str, operations: int) -> Counter[str]:
+    """Instructions of one operation, by file."""
+    each = load_rows()[row].operations
+    short = max(1, operations // each // 4)
+    long = short + max(1, operations // each)
+    costs = profile(implementation, row, long)
+    costs.subtract(profile(implementation, row, short))
+    return Counter({name: cost // ((long - short) * each) for name, cost in costs.items()})
+
+
+def work(implementation: str, row: str, repeat: int) -> None:
+    """Run a row without looking at the clock."""
+    import asyncio
+    import inspect
+
+    new_event_loop = implementations.activate(implementation)
+    body = load_rows()[row].body
+    if inspect.iscoroutinefunction(body):
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(body(repeat))
+    else:
+        body(repeat, new_event_loop)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--worker"]:
+        implementation, row, repeat = sys.argv[2:]
+        work(implementation, row, int(repeat))
+        return
+    arguments = parse_arguments()
+    print(f"{'row':28}{'asyncio':>10}{'pyaio':>8}{'ratio':>8}{'_core':>8}{'limit':>8}")
+    for row in arguments.rows:
+        stock = per_operation(implementations.STOCK, row, arguments.operations).total()
+        costs = per_operation("pyaio", row, arguments.operations)
+        total, ours = costs.total(), costs[OURS]
+        ratio, limit = stock / total, stock / max(1, total - ours)
+        print(f"{row:28}{stock:10}{total:8}{ratio:8.1f}{ours:8}{limit:8.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
