@@ -25,6 +25,7 @@ class Row:
     name: str
     operations: int
     body: Callable[..., Any]
+    usual: bool = True  # in the table unless rows are chosen
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,18 @@ def row(operations: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated function as the row of its name; one repetition of it does
     `operations` operations."""
 
-    def register(body: Callable[..., Any]) -> Callable[..., Any]:
-        name = body.__name__
-        if name in ROWS:
-            raise ValueError(f"two rows are named {name}")
-        ROWS[name] = Row(name, operations, body)
+    def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
+        register(body.__name__, operations, body)
         return body
 
-    return register
+    return decorate
+
+
+def register(name: str, operations: int, body: Callable[..., Any], *, usual: bool = True) -> None:
+    """Make `body` the row of that name."""
+    if name in ROWS:
+        raise ValueError(f"two rows are named {name}")
+    ROWS[name] = Row(name, operations, body, usual)
 
 
 class WrongResultError(Exception):
@@ -71,6 +76,7 @@ def time_row(row: Row, new_event_loop: NewEventLoop, seconds: float, samples: in
 
 def _calibrate(bench: "_Bench", seconds: float) -> int:
     """The repetitions that fill `seconds`; also the warm-up."""
+    bench.sample(1)  # what happens once, such as starting a server
     repeat = 1
     while True:
         wall, _ = bench.sample(repeat)

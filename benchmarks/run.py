@@ -20,6 +20,7 @@ SUBJECTS = [
     "trees",
     "sync",
     "loops",
+    "echo",
 ]
 
 
@@ -30,10 +31,15 @@ def load_rows() -> dict[str, measure.Row]:
     return measure.ROWS
 
 
+def usual_rows() -> list[str]:
+    """The names of those that are run unless others are asked for."""
+    return [name for name, row in load_rows().items() if row.usual]
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("implementation", choices=implementations.NAMES)
-    parser.add_argument("rows", nargs="*", help="row names (default: all)")
+    parser.add_argument("rows", nargs="*", help="row names (default: the usual ones)")
     parser.add_argument("--seconds", type=float, default=0.1, help="length of a sample")
     parser.add_argument("--samples", type=int, default=3, help="samples per row")
     parser.add_argument("--core", type=int, help="pin this process to that core")
@@ -50,7 +56,7 @@ def main() -> None:
     loop.close()
     rows = load_rows()
     timings: dict[str, Any] = {}
-    for name in arguments.rows or rows:
+    for name in arguments.rows or usual_rows():
         timing = measure.time_row(rows[name], new_event_loop, arguments.seconds, arguments.samples)
         timings[name] = asdict(timing)
     print(json.dumps(timings))
