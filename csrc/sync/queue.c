@@ -23,6 +23,23 @@ pyaio_queue_require(PyaioQueue *self, unsigned mask)
     return 0;
 }
 
+/* Whether `_queue` is of a type whose length is in the object, and asking for
+ * it runs nobody's code. */
+static inline int
+has_plain_size(PyaioState *state, PyaioQueue *self)
+{
+    PyObject *items = self->items;
+    return items != NULL && (Py_IS_TYPE(items, (PyTypeObject *)state->deque) ||
+                             PyList_CheckExact(items));
+}
+
+int
+pyaio_queue_is_plain(PyaioState *state, PyaioQueue *self)
+{
+    return pyaio_queue_methods(state, self)->replaced == 0 &&
+           self->maxsize.odd == NULL && has_plain_size(state, self);
+}
+
 /* `_queue`: a new reference. */
 static PyObject *
 queue_items(PyaioQueue *self)
@@ -45,8 +62,11 @@ call_for_truth(PyaioQueue *self, PyObject *name)
 }
 
 Py_ssize_t
-pyaio_queue_count(PyaioQueue *self)
+pyaio_queue_count(PyaioState *state, PyaioQueue *self)
 {
+    if (has_plain_size(state, self)) {
+        return PySequence_Size(self->items);
+    }
     PyObject *items = queue_items(self);
     Py_ssize_t count = items ? PyObject_Size(items) : -1;
     Py_XDECREF(items);
@@ -54,8 +74,11 @@ pyaio_queue_count(PyaioQueue *self)
 }
 
 int
-pyaio_queue_is_empty(PyaioQueue *self)
+pyaio_queue_is_empty(PyaioState *state, PyaioQueue *self)
 {
+    if (has_plain_size(state, self)) {
+        return PySequence_Size(self->items) == 0;
+    }
     PyObject *items = queue_items(self);
     int truth = items ? PyObject_IsTrue(items) : -1;
     Py_XDECREF(items);
@@ -68,7 +91,7 @@ pyaio_queue_empty(PyaioState *state, PyaioQueue *self)
     if (pyaio_queue_methods(state, self)->replaced & PYAIO_QUEUE_EMPTY) {
         return call_for_truth(self, state->str_empty);
     }
-    return pyaio_queue_is_empty(self);
+    return pyaio_queue_is_empty(state, self);
 }
 
 /* What full() answers where maxsize or qsize() may be anything at all. */
@@ -109,7 +132,7 @@ pyaio_queue_is_full(PyaioState *state, PyaioQueue *self)
     if (pyaio_queue_methods(state, self)->replaced & PYAIO_QUEUE_QSIZE) {
         return queue_compare_size(state, self);
     }
-    Py_ssize_t count = pyaio_queue_count(self);
+    Py_ssize_t count = pyaio_queue_count(state, self);
     return count < 0 ? -1 : count >= maxsize->plain;
 }
 
@@ -147,7 +170,7 @@ pyaio_queue_get_loop(PyaioState *state, PyaioQueue *self)
 
 /* self._get(). */
 static PyObject *
-queue_take(PyaioState *state, PyaioQueue *self)
+container_get(PyaioState *state, PyaioQueue *self)
 {
     uint8_t whose = pyaio_queue_methods(state, self)->get;
     if (whose == PYAIO_QUEUE_REPLACED) {
@@ -176,7 +199,7 @@ queue_take(PyaioState *state, PyaioQueue *self)
 
 /* self._put(item). */
 static int
-queue_store(PyaioState *state, PyaioQueue *self, PyObject *item)
+container_put(PyaioState *state, PyaioQueue *self, PyObject *item)
 {
     uint8_t whose = pyaio_queue_methods(state, self)->put;
     PyObject *items = NULL, *done;
@@ -216,6 +239,9 @@ pyaio_queue_wakeup_next(PyaioState *state, PyaioQueue *self,
     }
     if (!(pyaio_queue_methods(state, self)->replaced &
           PYAIO_QUEUE_WAKEUP_NEXT)) {
+        if (waiters->count == 0 && waiters->exposed == NULL) {
+            return 0;
+        }
         return pyaio_waiters_pop_and_wake(state, waiters, Py_None);
     }
     PyObject *shown = pyaio_waiters_get(state, waiters);
@@ -341,6 +367,29 @@ pyaio_queue_task_done(PyaioState *state, PyaioQueue *self)
 /* --- in, out, and the end ------------------------------------------------ */
 
 PyObject *
+pyaio_queue_take(PyaioState *state, PyaioQueue *self)
+{
+    PyObject *item = container_get(state, self);
+    if (item != NULL &&
+        pyaio_queue_wakeup_next(state, self, &self->putters) < 0) {
+        Py_CLEAR(item);
+    }
+    return item;
+}
+
+int
+pyaio_queue_add(PyaioState *state, PyaioQueue *self, PyObject *item)
+{
+    if (container_put(state, self, item) < 0 ||
+        pyaio_queue_has_unfinished(self) < 0 ||
+        pyaio_number_add(&self->unfinished, 1) < 0 ||
+        queue_mark_finished(state, self, 0) < 0) {
+        return -1;
+    }
+    return pyaio_queue_wakeup_next(state, self, &self->getters);
+}
+
+PyObject *
 pyaio_queue_get_nowait(PyaioState *state, PyaioQueue *self)
 {
     int empty = pyaio_queue_empty(state, self);
@@ -350,12 +399,7 @@ pyaio_queue_get_nowait(PyaioState *state, PyaioQueue *self)
         }
         return NULL;
     }
-    PyObject *item = queue_take(state, self);
-    if (item != NULL &&
-        pyaio_queue_wakeup_next(state, self, &self->putters) < 0) {
-        Py_CLEAR(item);
-    }
-    return item;
+    return pyaio_queue_take(state, self);
 }
 
 int
@@ -371,13 +415,7 @@ pyaio_queue_put_nowait(PyaioState *state, PyaioQueue *self, PyObject *item)
         }
         return -1;
     }
-    if (queue_store(state, self, item) < 0 ||
-        pyaio_queue_has_unfinished(self) < 0 ||
-        pyaio_number_add(&self->unfinished, 1) < 0 ||
-        queue_mark_finished(state, self, 0) < 0) {
-        return -1;
-    }
-    return pyaio_queue_wakeup_next(state, self, &self->getters);
+    return pyaio_queue_add(state, self, item);
 }
 
 /* Drops every item. */
@@ -386,7 +424,7 @@ queue_drain(PyaioState *state, PyaioQueue *self)
 {
     int empty;
     while ((empty = pyaio_queue_empty(state, self)) == 0) {
-        PyObject *item = queue_take(state, self);
+        PyObject *item = container_get(state, self);
         if (item == NULL) {
             return -1;
         }

@@ -81,7 +81,7 @@ int pyaio_queue_full(PyaioState *state, PyaioQueue *self);
 
 /* Our own methods of these names. -1 or NULL is an exception. Whoever calls
  * holds the queue. */
-int pyaio_queue_is_empty(PyaioQueue *self);
+int pyaio_queue_is_empty(PyaioState *state, PyaioQueue *self);
 int pyaio_queue_is_full(PyaioState *state, PyaioQueue *self);
 PyObject *pyaio_queue_get_nowait(PyaioState *state, PyaioQueue *self);
 int pyaio_queue_put_nowait(PyaioState *state, PyaioQueue *self,
@@ -90,8 +90,15 @@ int pyaio_queue_task_done(PyaioState *state, PyaioQueue *self);
 int pyaio_queue_shutdown(PyaioState *state, PyaioQueue *self,
                          PyObject *immediate);
 
+/* What these two do once they have found an item, or room. */
+PyObject *pyaio_queue_take(PyaioState *state, PyaioQueue *self);
+int pyaio_queue_add(PyaioState *state, PyaioQueue *self, PyObject *item);
+/* Whether empty() and full() run nobody's code: what they said still holds
+ * after both. */
+int pyaio_queue_is_plain(PyaioState *state, PyaioQueue *self);
+
 /* qsize() where nobody replaced it. */
-Py_ssize_t pyaio_queue_count(PyaioQueue *self);
+Py_ssize_t pyaio_queue_count(PyaioState *state, PyaioQueue *self);
 /* Raises QueueShutDown where `_is_shutdown` is set. */
 int pyaio_queue_check_open(PyaioState *state, PyaioQueue *self);
 /* self._wakeup_next(self._getters or self._putters). */

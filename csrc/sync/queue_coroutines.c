@@ -134,26 +134,48 @@ give_up(PyaioState *state, QueueCoroutine *self)
     return PYGEN_ERROR;
 }
 
-/* self.get_nowait() or self.put_nowait(item): the coroutine's result. */
+/* self.get_nowait(). */
+static PyObject *
+finish_get(PyaioState *state, PyaioQueue *queue)
+{
+    if (pyaio_queue_is_plain(state, queue)) {
+        return pyaio_queue_take(state, queue);
+    }
+    if (pyaio_queue_methods(state, queue)->replaced & PYAIO_QUEUE_GET_NOWAIT) {
+        return PyObject_CallMethodNoArgs((PyObject *)queue,
+                                         state->str_get_nowait);
+    }
+    return pyaio_queue_get_nowait(state, queue);
+}
+
+/* self.put_nowait(item). */
+static PyObject *
+finish_put(PyaioState *state, PyaioQueue *queue, PyObject *item)
+{
+    int err;
+    if (pyaio_queue_is_plain(state, queue)) {
+        err = pyaio_queue_check_open(state, queue);
+        if (err == 0) {
+            err = pyaio_queue_add(state, queue, item);
+        }
+    }
+    else if (pyaio_queue_methods(state, queue)->replaced &
+             PYAIO_QUEUE_PUT_NOWAIT) {
+        return PyObject_CallMethodOneArg((PyObject *)queue,
+                                         state->str_put_nowait, item);
+    }
+    else {
+        err = pyaio_queue_put_nowait(state, queue, item);
+    }
+    return err < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+/* The queue was just seen not to be blocked: the coroutine's result. */
 static PySendResult
 finish(PyaioState *state, QueueCoroutine *self, PyObject **result)
 {
-    PyaioQueue *queue = self->queue;
-    PyObject *op = (PyObject *)queue;
-    unsigned replaced = pyaio_queue_methods(state, queue)->replaced;
-    if (!is_put(self)) {
-        *result = replaced & PYAIO_QUEUE_GET_NOWAIT
-                      ? PyObject_CallMethodNoArgs(op, state->str_get_nowait)
-                      : pyaio_queue_get_nowait(state, queue);
-    }
-    else if (replaced & PYAIO_QUEUE_PUT_NOWAIT) {
-        *result =
-            PyObject_CallMethodOneArg(op, state->str_put_nowait, self->item);
-    }
-    else {
-        int err = pyaio_queue_put_nowait(state, queue, self->item);
-        *result = err < 0 ? NULL : Py_NewRef(Py_None);
-    }
+    *result = is_put(self) ? finish_put(state, self->queue, self->item)
+                           : finish_get(state, self->queue);
     return *result ? PYGEN_RETURN : PYGEN_ERROR;
 }
 

@@ -97,14 +97,14 @@ bool_or_error(int truth)
 static PyObject *
 Queue_qsize(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    Py_ssize_t count = pyaio_queue_count((PyaioQueue *)op);
+    Py_ssize_t count = pyaio_queue_count(state_of(op), (PyaioQueue *)op);
     return count < 0 ? NULL : PyLong_FromSsize_t(count);
 }
 
 static PyObject *
 Queue_empty(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    return bool_or_error(pyaio_queue_is_empty((PyaioQueue *)op));
+    return bool_or_error(pyaio_queue_is_empty(state_of(op), (PyaioQueue *)op));
 }
 
 static PyObject *
