@@ -12,6 +12,8 @@ variable = contextvars.ContextVar("variable", default=0)
 
 LEAVES = ["sleep", "wait", "set", "fail", "cancel", "uncancel", "raise", "soon", "variable"]
 BRANCHES = ["spawn", "await", "gather", "group", "shield", "catch", "finally", "await_new"]
+BRANCHES += ["timeout", "timeout", "wait_for"]
+DEADLINES = [0, None, 1e6]  # over, none and far away: what happens depends on turns alone
 
 
 def make_body(rng, depth):
@@ -134,6 +136,21 @@ class Program:
 
     async def do_shield(self, here, number, bodies):
         return await self.aio.shield(self.spawn(bodies[0], here))
+
+    async def do_timeout(self, here, number, bodies):
+        timeout = self.aio.timeout(DEADLINES[number % 3])
+        try:
+            async with timeout:
+                if number > 2:
+                    timeout.reschedule(DEADLINES[number % 2])
+                return await self.run(bodies[0], here)
+        finally:
+            self.log.append((here, repr(timeout), self.aio.current_task().cancelling()))
+
+    async def do_wait_for(self, here, number, bodies):
+        body = self.run(bodies[0], here)
+        awaitable = self.aio.create_task(body, name=here) if number > 2 else body
+        return await self.aio.wait_for(awaitable, DEADLINES[number % 3])
 
     async def do_catch(self, here, number, bodies):
         try:
