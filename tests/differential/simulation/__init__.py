@@ -1,1 +1,1 @@
-"""Random coroutine programs in simulated time: what they are made of, how they run, who compares."""
+"""Random coroutine programs in simulated time: their steps, their runs, their comparison."""

@@ -8,7 +8,9 @@ import asyncio
 import errno
 import itertools
 import math
+import re
 import selectors
+from collections.abc import Iterator
 from typing import Any
 
 StockSelectorEventLoop = asyncio.SelectorEventLoop
@@ -78,15 +80,13 @@ def simulate(loop: Any) -> Any:
     return loop
 
 
-class OrderedSet(dict[Any, None]):
-    """What a stock TaskGroup needs of a set, in the order of insertion."""
+def name_key(task: Any) -> list[Any]:
+    """A key that sorts tasks by name, numbers in it as numbers."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", task.get_name())]
 
-    def add(self, item: Any) -> None:
-        """Put an item in."""
-        self[item] = None
 
-    def discard(self, item: Any) -> None:
-        """Take an item out if it is in."""
-        self.pop(item, None)
+class SortedSet(set[Any]):
+    """A TaskGroup's tasks. A plain set would have them cancelled in the order of addresses."""
 
-    remove = dict.__delitem__
+    def __iter__(self) -> Iterator[Any]:
+        return iter(sorted(super().__iter__(), key=name_key))

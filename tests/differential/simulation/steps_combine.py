@@ -9,10 +9,7 @@ from .world import Step, kind
 @kind(bodies=(1, 3), weight=4)
 async def gather(s: Step) -> Any:
     """gather() of tasks or coroutines, perhaps of a future too."""
-    if s.a % 2:
-        things = s.spawn_all()
-    else:
-        things = [s.run(n) for n in range(len(s.bodies))]
+    things = s.spawn_all() if s.a % 2 else [s.run(n) for n in range(len(s.bodies))]
     if s.a % 3 == 0:
         things.insert(s.b % 2, s.future)
     outer = s.aio.gather(*things, return_exceptions=bool(s.b % 2))

@@ -142,8 +142,7 @@ class Yields:
         self.values = values
 
     def __await__(self) -> Iterator[Any]:
-        for value in self.values:
-            yield value
+        yield from self.values
 
 
 class Iterates:

@@ -4,14 +4,15 @@ import asyncio
 import contextvars
 from typing import Any
 
-from .world import Step, Stop, describe, kind, name_key, variable
+from .loops import name_key
+from .world import Step, Stop, describe, kind, variable
 
 FAILURES = [
     lambda here: ValueError(here),
     lambda here: KeyError(here),
     lambda here: asyncio.CancelledError(here),
     lambda here: ExceptionGroup(here, [ValueError(1), KeyError(2)]),
-    lambda here: asyncio.TimeoutError(),
+    lambda here: TimeoutError(here),
     lambda here: Stop(here),
     lambda here: StopIteration(here),
     lambda here: KeyboardInterrupt(here),
@@ -74,7 +75,9 @@ async def finish(s: Step) -> Any:
 @kind(weight=2)
 def fail(s: Step) -> None:
     """Raise an exception."""
-    raise FAILURES[s.a % len(FAILURES)](s.here)
+    # What an interrupt's traceback keeps alive, and for how long, is each loop's own affair.
+    count = len(FAILURES) if s.known else len(FAILURES) - 1
+    raise FAILURES[s.a % count](s.here)
 
 
 # --- making tasks ---------------------------------------------------------------------------
@@ -242,7 +245,7 @@ def ask_task(s: Step) -> Any:
 def ask_repr(s: Step) -> Any:
     """The text of a task or a future, but for where its code is and what calls it back."""
     it = s.future if s.b % 2 or s.task is None else s.task
-    return repr(it).split(" cb=")[0].split(" coro=")[0].split(" wait_for=")[0]
+    return repr(it).split(" coro=")[0].split(" wait_for=")[0]
 
 
 @kind()

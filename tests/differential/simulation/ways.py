@@ -99,6 +99,15 @@ def stock_loop() -> Iterator[Way]:
 
 
 @contextlib.contextmanager
+def stock_debug() -> Iterator[Way]:
+    """The oracle in debug mode."""
+    loop = StockLoop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 1e9
+    yield Way(loop, all_stock, None, STOCK)
+
+
+@contextlib.contextmanager
 def debug() -> Iterator[Way]:
     """pyaio in debug mode."""
     loop = new_loop()
@@ -142,6 +151,7 @@ WAYS = {
     way.__name__: way
     for way in (names, installed, mixed_names, stock_tasks, stock_loop, debug, overridden)
 }
+ORACLES = {"debug": stock_debug}  # of ways that are not compared with stock()
 
 
 class LateLoop(pyaio.EventLoop):

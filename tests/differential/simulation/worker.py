@@ -14,7 +14,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from simulation import programs  # noqa: F401 (registers the kinds of steps)
-from simulation.ways import BROKEN, WAYS, Way, stock
+from simulation.ways import BROKEN, ORACLES, WAYS, Way, stock
 from simulation.world import run_program
 
 LINES_BEFORE = 12
@@ -52,7 +52,8 @@ def judge(program: dict[str, Any], ways: list[str]) -> dict[str, Any]:
     expected = run(stock, program)
     compared = {"stock itself": stock, **{name: (WAYS | BROKEN)[name] for name in ways}}
     for name, way in compared.items():
-        found = difference(expected, run(way, program))
+        oracle = run(ORACLES[name], program) if name in ORACLES else expected
+        found = difference(oracle, run(way, program))
         if found:
             return {"way": name, "difference": found}
     return {"lines": len(expected)}

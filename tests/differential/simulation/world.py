@@ -11,15 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from .loops import OrderedSet
+from .loops import SortedSet, name_key
 from .ways import Way
 
 Body: TypeAlias = list[Any]  # of steps: [kind, a, b, bodies]
 
 UNITS = 8  # the numbers of a step are below this
+CALLS_AT_MOST = 9  # of one callback, which may add itself again
 DELAYS = [0.001, 0, 0.00025, 0.002, 0.0005, 0.005, -1, 0.01]  # seconds
 variable = contextvars.ContextVar("variable", default="none")
 ADDRESS = re.compile(r"0x[0-9a-f]+")
+CALLBACKS = re.compile(r" cb=\[[^\]]*\]")  # native ones have other names
 TASK_NUMBER = re.compile(r"Task-\d+")
 
 
@@ -63,6 +65,11 @@ class Stop(BaseException):
     """An exception that is neither an Exception nor one that asyncio knows."""
 
 
+def plain_text(text: str) -> str:
+    """A text without what differs between two runs of one program."""
+    return TASK_NUMBER.sub("Task-?", CALLBACKS.sub("", ADDRESS.sub("0x", text)))
+
+
 def describe(value: Any, depth: int = 2) -> str:
     """Text for a value, without addresses and module names."""
     if isinstance(value, BaseException):
@@ -77,21 +84,16 @@ def describe(value: Any, depth: int = 2) -> str:
             text += f"{hidden} {describe(value.__context__, depth - 1)}"
         return text
     if isinstance(value, asyncio.Task):
-        return f"<{TASK_NUMBER.sub('Task-?', value.get_name())}>"
+        return f"<{plain_text(value.get_name())}>"
     if isinstance(value, asyncio.Future):
         return "<Future>"
     if value is None or isinstance(value, (str, int, float, bytes)):
-        return ADDRESS.sub("0x", repr(value))
+        return plain_text(repr(value))
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(describe(item, depth) for item in value)}]"
     if isinstance(value, (set, frozenset)):
         return f"{{{', '.join(sorted(describe(item, depth) for item in value))}}}"
     return f"<{type(value).__name__.removeprefix('_')}>"
-
-
-def name_key(task: Any) -> list[Any]:
-    """A key that sorts tasks by name, numbers in it as numbers."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", task.get_name())]
 
 
 class World:
@@ -121,7 +123,8 @@ class World:
     def log(self, here: str, what: str, *values: Any) -> None:
         """Add a line: when, where, what."""
         shown = " ".join(describe(value) for value in values)
-        self.lines.append(f"{self.loop.time():.6g} {here}: {what} {shown}".rstrip())
+        now = "closed" if self.loop.is_closed() else f"{self.loop.time():.6g}"
+        self.lines.append(f"{now} {here}: {what} {shown}".rstrip())
 
     def place(self, here: str) -> str:
         """Another name for a place where a program has been before."""
@@ -130,8 +133,7 @@ class World:
 
     def report(self, text: str) -> None:
         """Add a line for something whose moment the collector may decide."""
-        text = TASK_NUMBER.sub("Task-?", ADDRESS.sub("0x", text))
-        (self.loose if self.gathering_garbage else self.lines).append(text)
+        (self.loose if self.gathering_garbage else self.lines).append(plain_text(text))
 
     def handle_report(self, loop: Any, context: dict[str, Any]) -> None:
         """The loop's exception handler."""
@@ -162,10 +164,9 @@ class World:
         return self.made[name]
 
     def group(self, aio: Any) -> Any:
-        """A TaskGroup that cancels its children in the order of their creation."""
+        """A TaskGroup that cancels its children in an order that does not depend on addresses."""
         group = aio.TaskGroup()
-        if isinstance(vars(group).get("_tasks"), set):
-            group._tasks = OrderedSet()
+        group._tasks = SortedSet()
         return group
 
     def spawn(self, create: Callable[..., Any], body: Body, here: str, **keywords: Any) -> Any:
@@ -232,6 +233,12 @@ class Step:
         return self.kind.name == "fail" or (not self.kind.plain and self.b >= UNITS // 2)
 
     @property
+    def known(self) -> bool:
+        """Whether the current task, if any, outlives what it raises."""
+        task = asyncio.current_task()
+        return task is None or task in self.world.index
+
+    @property
     def delay(self) -> float:
         """A delay in seconds."""
         return DELAYS[self.a % len(DELAYS)]
@@ -262,7 +269,9 @@ class Step:
     def younger_tasks(self) -> list[Any]:
         """Tasks that the current one may wait for: no two ever wait for each other."""
         index = self.world.index
-        mine = index.get(asyncio.current_task(), len(index))
+        mine = index.get(asyncio.current_task())
+        if mine is None:  # it starts eagerly, and has no index yet
+            return []
         return [task for task in self.world.tasks if index[task] > mine]
 
     @property
@@ -299,6 +308,8 @@ class Step:
 
         def callback(*args: Any) -> None:
             place = world.place(here)
+            if world.places[here] > CALLS_AT_MOST:
+                return
             world.log(place, f"called in {variable.get()}", *args)
             world.run_plain(body, place)
 
