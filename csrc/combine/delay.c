@@ -82,6 +82,9 @@ pyaio_delay_cancel(PyaioState *state, PyaioDelay *self)
 void
 pyaio_delay_clear(PyaioState *state, PyaioDelay *self)
 {
+    /* A handle owns the target while it is scheduled. It has run, or the
+     * collector takes both, perhaps the handle's fields first. */
+    Py_CLEAR(self->handle);
     PyObject *raised = PyErr_GetRaisedException();
     if (pyaio_delay_cancel(state, self) < 0) {
         PyErr_WriteUnraisable(NULL);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,23 +35,22 @@ class Checker:
     def __init__(self, ways: list[str] | None = None) -> None:
         self.ways = list(WAYS) if ways is None else ways
         self.worker: subprocess.Popen[str] | None = None
-        self.errors = tempfile.TemporaryFile("w+")
+        self.errors = Path(tempfile.mkdtemp(prefix="differential-"), "errors")
         self.before: list[dict[str, Any]] = []  # programs that the worker has run
         self.programs = self.lines = 0
 
     def start(self) -> subprocess.Popen[str]:
         """A new worker."""
         self.before = []
-        self.errors.seek(0)
-        self.errors.truncate()
-        return subprocess.Popen(
-            [sys.executable, str(WORKER), str(SECONDS)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-            cwd=tempfile.gettempdir(),
-        )
+        with self.errors.open("w") as errors:
+            return subprocess.Popen(
+                [sys.executable, str(WORKER), str(SECONDS)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                cwd=tempfile.gettempdir(),
+            )
 
     def close(self) -> None:
         """End the worker."""
@@ -67,7 +67,7 @@ class Checker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        self.errors.close()
+        shutil.rmtree(self.errors.parent)
 
     def ask(self, program: dict[str, Any]) -> dict[str, Any]:
         """The worker's verdict about a program; how the worker ended if it did."""
@@ -81,8 +81,7 @@ class Checker:
             verdict: dict[str, Any] = json.loads(answer)
             return verdict
         status = self.worker.wait()
-        self.errors.seek(0)
-        said = self.errors.read()[-6000:]
+        said = self.errors.read_text()[-6000:]
         return {"way": CRASH, "difference": f"status {status}\n{said}"}
 
     def check(self, program: dict[str, Any]) -> list[Failure]:
@@ -101,8 +100,8 @@ class Checker:
 
 def explain(failure: Failure) -> str:
     """What went wrong, in which program, and how to see it again."""
-    history = tempfile.NamedTemporaryFile("w", prefix="programs-", suffix=".jsonl", delete=False)
-    with history:
+    number, name = tempfile.mkstemp(prefix="programs-", suffix=".jsonl")
+    with os.fdopen(number, "w") as history:
         history.writelines(json.dumps(each) + "\n" for each in failure.before)
     return "\n".join(
         [
@@ -112,6 +111,6 @@ def explain(failure: Failure) -> str:
             text(failure.program),
             f"again: python {RUN} --program '{json.dumps(failure.program)}'",
             f"with the {len(failure.before) - 1} programs that ran before it in the same process: "
-            f"python {RUN} --replay {history.name}",
+            f"python {RUN} --replay {name}",
         ]
     )

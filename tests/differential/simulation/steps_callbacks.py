@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import gc
 from typing import Any
 
 from .world import Step, kind, variable
@@ -129,7 +130,7 @@ def run_threadsafe(s: Step) -> Any:
 @kind()
 def collect(s: Step) -> None:
     """Run the collector."""
-    s.world.collect_garbage()
+    gc.collect()
 
 
 @kind()

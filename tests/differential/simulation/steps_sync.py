@@ -121,16 +121,9 @@ async def disturb_barrier(s: Step) -> Any:
 @kind()
 def ask_locks(s: Step) -> Any:
     """What they say of themselves."""
+    arguments = {"Lock": (), "Event": (), "Condition": (), "Semaphore": (2,), "Barrier": (2,)}
     return [
-        repr(s.world.thing(name, *args)).split(" object at ")[0]
-        + repr(s.world.thing(name, *args)).partition(" [")[2]
-        for name, *args in (
-            ("Lock",),
-            ("Event",),
-            ("Condition",),
-            ("Semaphore", 2),
-            ("Barrier", 2),
-        )
+        repr(s.world.thing(name, *args)).rpartition(" [")[2] for name, args in arguments.items()
     ]
 
 

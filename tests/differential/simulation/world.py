@@ -21,6 +21,8 @@ CALLS_AT_MOST = 9  # of one callback, which may add itself again
 DELAYS = [0.001, 0, 0.00025, 0.002, 0.0005, 0.005, -1, 0.01]  # seconds
 variable = contextvars.ContextVar("variable", default="none")
 ADDRESS = re.compile(r"0x[0-9a-f]+")
+CREATED = re.compile(r" created at \S+?:\d+")  # debug mode; native calls are no frames
+CALL = re.compile(r"\(.*\) at")  # debug mode shows arguments
 CALLBACKS = re.compile(r" cb=\[[^\]]*\]")  # native ones have other names
 TASK_NUMBER = re.compile(r"Task-\d+")
 
@@ -67,7 +69,7 @@ class Stop(BaseException):
 
 def plain_text(text: str) -> str:
     """A text without what differs between two runs of one program."""
-    return TASK_NUMBER.sub("Task-?", CALLBACKS.sub("", ADDRESS.sub("0x", text)))
+    return TASK_NUMBER.sub("Task-?", CALLBACKS.sub("", CREATED.sub("", ADDRESS.sub("0x", text))))
 
 
 def describe(value: Any, depth: int = 2) -> str:
@@ -102,10 +104,8 @@ class World:
     def __init__(self, way: Way, program: dict[str, Any]) -> None:
         self.way, self.loop = way, way.loop
         self.eager = bool(program.get("eager"))
-        self.collecting = bool(program.get("gc"))
         self.lines: list[str] = []
-        self.loose: list[str] = []  # what has no place in the order
-        self.gathering_garbage = self.collecting
+        self.deaths: list[str] = []  # reports whose moment is not compared
         self.futures = [self.new_future() for _ in range(3)]
         self.tasks: list[Any] = []
         self.index: dict[Any, int] = {}
@@ -131,9 +131,9 @@ class World:
         count = self.places[here] = self.places.get(here, 0) + 1
         return here if count == 1 else f"{here}~{count}"
 
-    def report(self, text: str) -> None:
-        """Add a line for something whose moment the collector may decide."""
-        (self.loose if self.gathering_garbage else self.lines).append(plain_text(text))
+    def report_death(self, text: str) -> None:
+        """Add a line about an object's last moment, which reference cycles of stock's put off."""
+        self.deaths.append(plain_text(text))
 
     def handle_report(self, loop: Any, context: dict[str, Any]) -> None:
         """The loop's exception handler."""
@@ -142,16 +142,10 @@ class World:
             for key, value in sorted(context.items())
             if key not in ("message", "source_traceback", "handle_traceback")
         ]
-        self.report(f"report: {context['message']!r} {' '.join(parts)}")
-
-    def collect_garbage(self) -> None:
-        """Run the collector; what is reported meanwhile is sorted."""
-        before, self.gathering_garbage = self.gathering_garbage, True
-        gc.collect()
-        self.gathering_garbage = before
-        if not before:
-            self.lines += sorted(self.loose)
-            self.loose.clear()
+        message = CALL.sub("() at", context["message"])
+        line = plain_text(f"report: {message!r} {' '.join(parts)}")
+        at_death = "never retrieved" in line or "destroyed" in line
+        (self.deaths if at_death else self.lines).append(line)
 
     def new_future(self) -> Any:
         """A future of the loop's."""
@@ -351,7 +345,7 @@ def run_program(way: Way, program: dict[str, Any]) -> list[str]:
     world = World(way, program)
     loop.set_exception_handler(world.handle_report)
     hook = sys.unraisablehook
-    sys.unraisablehook = lambda it: world.report(f"unraisable: {describe(it.exc_value)}")
+    sys.unraisablehook = lambda it: world.report_death(f"unraisable: {describe(it.exc_value)}")
     try:
         run_loop(world, main(world, program["roots"]))
         end = len(world.lines)
@@ -362,9 +356,9 @@ def run_program(way: Way, program: dict[str, Any]) -> list[str]:
             loop.remove_writer(end)
             end.close()
         loop.close()
-        lines, loose = world.lines, world.loose
+        lines, deaths = world.lines, world.deaths
         forget(world)
-        lines += sorted(loose)
+        lines += sorted(deaths)
     finally:
         sys.unraisablehook = hook
         loop.close()
@@ -386,9 +380,12 @@ def run_loop(world: World, coroutine: Any) -> None:
 
 
 def forget(world: World) -> None:
-    """Drop everything the world holds; what is reported now is sorted."""
-    world.gathering_garbage = True
+    """Drop everything the world holds."""
     for value in vars(world).values():
-        if isinstance(value, (list, dict)) and value not in (world.lines, world.loose):
+        if (
+            isinstance(value, (list, dict))
+            and value is not world.lines
+            and value is not world.deaths
+        ):
             value.clear()
     gc.collect()
