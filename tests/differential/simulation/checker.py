@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .programs import text
+from .programs import kinds_in, text
 from .ways import WAYS
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -32,19 +33,21 @@ class Failure:
 class Checker:
     """Runs programs in one worker process after the other, as long as each lives."""
 
-    def __init__(self, ways: list[str] | None = None) -> None:
+    def __init__(self, ways: list[str] | None = None, seconds: float = SECONDS) -> None:
         self.ways = list(WAYS) if ways is None else ways
+        self.seconds = seconds  # that one program may take
         self.worker: subprocess.Popen[str] | None = None
         self.errors = Path(tempfile.mkdtemp(prefix="differential-"), "errors")
         self.before: list[dict[str, Any]] = []  # programs that the worker has run
         self.programs = self.lines = 0
+        self.kinds: Counter[str] = Counter()
 
     def start(self) -> subprocess.Popen[str]:
         """A new worker."""
         self.before = []
         with self.errors.open("w") as errors:
             return subprocess.Popen(
-                [sys.executable, str(WORKER), str(SECONDS)],
+                [sys.executable, str(WORKER), str(self.seconds)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -91,6 +94,7 @@ class Checker:
         if "way" not in verdict:
             self.programs += 1
             self.lines += verdict["lines"]
+            self.kinds.update(kinds_in(program))
             return []
         failure = Failure(program, verdict["way"], verdict["difference"], self.before)
         if verdict["way"] == CRASH:

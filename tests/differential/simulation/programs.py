@@ -1,6 +1,7 @@
 """Programs from hypothesis, and their text."""
 
 import sys
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,11 @@ def kinds(depth: int, callback: bool) -> list[Kind]:
         and (kind.plain or not callback)
     ]
     return [kind for kind in fit for _ in range(kind.weight)]
+
+
+def all_kinds() -> set[str]:
+    """The names of the kinds that this version has."""
+    return {kind.name for kind in kinds(DEPTH, False)}
 
 
 @st.composite
@@ -53,6 +59,15 @@ def programs() -> st.SearchStrategy[dict[str, Any]]:
             "roots": st.lists(bodies(DEPTH, False), min_size=1, max_size=6),
         }
     )
+
+
+def kinds_in(program: dict[str, Any]) -> Iterator[str]:
+    """The name of the kind of every step."""
+    waiting = list(program["roots"])
+    while waiting:
+        for name, _, _, inner in waiting.pop():
+            yield name
+            waiting += inner
 
 
 def text(program: dict[str, Any]) -> str:

@@ -7,24 +7,24 @@ from hypothesis import HealthCheck, Phase, given, seed as seeded, settings
 
 from .checker import Checker, Failure, explain
 from .programs import programs
-from .shrink import shrink
+from .shrink import SECONDS, shrink
 
 
 class Differs(AssertionError):
     """A program ran otherwise than on stock asyncio, crashed, or hung."""
 
 
-def search(checker: Checker, count: int, *, seed: int | None = None) -> None:
-    """Check `count` programs; the same ones each time where no seed is given.
+def search(checker: Checker, count: int, *, seed: int, seconds: float = SECONDS) -> None:
+    """Check `count` programs made from a seed.
 
-    Raises Differs with a small program that fails. One that fails only once, or only after others
-    in the same process, fails too, as it was found.
+    Raises Differs with a program that fails, made small within some seconds. One that fails only
+    once, or only after others in the same process, fails too, as it was found.
     """
     failures: list[Failure] = []
 
+    @seeded(seed)
     @settings(
         max_examples=count,
-        derandomize=seed is None,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
@@ -35,18 +35,18 @@ def search(checker: Checker, count: int, *, seed: int | None = None) -> None:
         if not failures:
             failures.extend(checker.check(program))
 
-    if seed is not None:
-        check = seeded(seed)(check)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check()
     for failure in failures:
-        raise Differs(make_small(checker, failure))
+        raise Differs(make_small(checker, failure, seconds))
 
 
-def make_small(checker: Checker, failure: Failure) -> str:
+def make_small(checker: Checker, failure: Failure, seconds: float) -> str:
     """The text of a failure, or of a smaller program's that fails in the same way of use."""
-    small = Checker([failure.way] if failure.way in checker.ways else checker.ways)
+    small = Checker(
+        [failure.way] if failure.way in checker.ways else checker.ways, checker.seconds
+    )
     with small:
         last = small.check(failure.program)
         if not last:
@@ -59,5 +59,5 @@ def make_small(checker: Checker, failure: Failure) -> str:
                 return True
             return False
 
-        shrink(failure.program, fails)
+        shrink(failure.program, fails, seconds)
         return explain(last[0])

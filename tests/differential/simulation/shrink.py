@@ -57,10 +57,12 @@ def smaller_programs(program: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield {**program, "roots": [*roots[:n], body, *roots[n + 1 :]]}
 
 
-def shrink(program: dict[str, Any], fails: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The smallest failing program found within SECONDS."""
+def shrink(
+    program: dict[str, Any], fails: Callable[[dict[str, Any]], bool], seconds: float
+) -> dict[str, Any]:
+    """The smallest failing program found within some seconds."""
     program = copy.deepcopy(program)
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + seconds
     shrunk = True
     while shrunk:
         shrunk = False

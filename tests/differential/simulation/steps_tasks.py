@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import inspect
 from typing import Any
 
 from .loops import name_key
@@ -237,8 +238,10 @@ def ask_task(s: Step) -> Any:
         return None
     waits = task._fut_waiter
     facts = [task.cancelling(), task._must_cancel, waits is None or type(waits).__name__]
-    stack = "running" if task is asyncio.current_task() else len(task.get_stack())
-    return [*facts, stack, task.get_loop() is s.loop, task.get_coro() is None]
+    coro = task.get_coro()
+    waiting = coro is not None and inspect.getcoroutinestate(coro) == inspect.CORO_SUSPENDED
+    stack = len(task.get_stack()) if waiting else "running"
+    return [*facts, stack, task.get_loop() is s.loop, coro is None]
 
 
 @kind()

@@ -147,9 +147,22 @@ def overridden() -> Iterator[Way]:
     yield Way(simulate(OverridingLoop()), all_pyaio, None, pyaio)
 
 
+class OwnTask(pyaio.Task):
+    """What programs derive, without overriding anything."""
+
+
+@contextlib.contextmanager
+def own_tasks() -> Iterator[Way]:
+    """A factory that makes a subclass of pyaio's tasks."""
+    yield Way(new_loop(), mixed, OwnTask, pyaio)
+
+
 WAYS = {
     way.__name__: way
-    for way in (names, installed, mixed_names, stock_tasks, stock_loop, debug, overridden)
+    for way in (
+        *(names, installed, mixed_names, stock_tasks, stock_loop, debug, overridden),
+        own_tasks,
+    )
 }
 ORACLES = {"debug": stock_debug}  # of ways that are not compared with stock()
 

@@ -108,7 +108,7 @@ class World:
         self.deaths: list[str] = []  # reports whose moment is not compared
         self.futures = [self.new_future() for _ in range(3)]
         self.tasks: list[Any] = []
-        self.index: dict[Any, int] = {}
+        self.index: dict[Any, int] = {}  # of tasks, in the order of their beginning
         self.handles: list[Any] = []
         self.callbacks: list[Any] = []
         self.timeouts: list[Any] = []
@@ -174,14 +174,19 @@ class World:
         self.know(task)
         return task
 
+    def number(self, task: Any) -> None:
+        """Give a task its index: when it is made, or when it starts before that."""
+        self.index.setdefault(task, len(self.index))
+
     def know(self, task: Any) -> None:
         """Let the others find a task."""
-        self.index[task] = len(self.tasks)
+        self.number(task)
         self.tasks.append(task)
 
     async def run(self, body: Body, here: str) -> str:
         """The steps of a body, one after the other; the result is where it was."""
         here = self.place(here)
+        self.number(asyncio.current_task())
         for number, raw in enumerate(body):
             step = Step(self, f"{here}.{number}", *raw)
             self.log(step.here, f"{step.kind.name} {step.a} {step.b}")
@@ -230,7 +235,7 @@ class Step:
     def known(self) -> bool:
         """Whether the current task, if any, outlives what it raises."""
         task = asyncio.current_task()
-        return task is None or task in self.world.index
+        return task is None or task in self.world.tasks
 
     @property
     def delay(self) -> float:
@@ -263,9 +268,7 @@ class Step:
     def younger_tasks(self) -> list[Any]:
         """Tasks that the current one may wait for: no two ever wait for each other."""
         index = self.world.index
-        mine = index.get(asyncio.current_task())
-        if mine is None:  # it starts eagerly, and has no index yet
-            return []
+        mine = index[asyncio.current_task()]
         return [task for task in self.world.tasks if index[task] > mine]
 
     @property
