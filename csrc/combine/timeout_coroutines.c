@@ -2,7 +2,6 @@
 #include "base/interop.h"
 #include "combine/in_stock.h"
 #include "combine/timeout.h"
-#include "poll/clock.h"
 #include "task/step.h"
 
 /* A coroutine of either. */
@@ -264,7 +263,7 @@ deadline_after(PyaioState *state, PyObject *loop, PyObject *delay)
     if (sched != NULL && sched->state != NULL &&
         pyaio_sched_is_native(sched, PYAIO_LOOP_TIME) &&
         pyaio_timeout_read_number(delay, &seconds)) {
-        return PyFloat_FromDouble(pyaio_clock_now() + seconds);
+        return PyFloat_FromDouble(pyaio_sched_clock(sched) + seconds);
     }
     PyObject *now = PyObject_CallMethodNoArgs(loop, state->str_time);
     PyObject *when = now ? PyNumber_Add(now, delay) : NULL;

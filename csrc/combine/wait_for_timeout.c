@@ -6,7 +6,6 @@
 
 #include "base/interop.h"
 #include "combine/timeout.h"
-#include "poll/clock.h"
 #include "task/step.h"
 
 static int
@@ -92,7 +91,7 @@ wait_for_enter_on(PyaioState *state, PyaioWaitFor *self, PyObject *loop)
     if (self->timeout == Py_None) {
         return 1;
     }
-    double when = pyaio_clock_now() + delay;
+    double when = pyaio_sched_clock(sched) + delay;
     self->when = PyFloat_FromDouble(when);
     if (self->when == NULL ||
         pyaio_deadline_arm(state, &self->deadline, &wait_for_deadline,

@@ -8,7 +8,6 @@
 #include "combine/ensure_future.h"
 #include "combine/in_stock.h"
 #include "combine/timeout.h"
-#include "poll/clock.h"
 #include "task/future.h"
 
 /* The awaitable has ended. */
@@ -60,7 +59,7 @@ wait_for_prepare_on(PyaioState *state, PyaioWaitFor *self, PyObject *loop)
     if (self->waiter == NULL ||
         pyaio_deadline_arm(state, &self->deadline, &wait_for_deadline,
                            (PyObject *)self, sched,
-                           pyaio_clock_now() + delay) < 0) {
+                           pyaio_sched_clock(sched) + delay) < 0) {
         return -1;
     }
     PyObject *future = pyaio_ensure_future(state, self->awaitable, loop);

@@ -205,6 +205,10 @@ class HangingTask(pyaio.Task):
             pass
 
 
+for _task in (OwnTask, DeafTask, AbortingTask, HangingTask):
+    _task.__name__ = "Task"  # which is in its repr
+
+
 @contextlib.contextmanager
 def broken_order() -> Iterator[Way]:
     """Wakes up in a wrong order."""
