@@ -175,11 +175,12 @@ def cancel_self(s: Step) -> Any:
 
 @kind()
 def close_coroutine(s: Step) -> Any:
-    """Close the coroutine of a task that waits."""
+    """Close the coroutine of a task that waits, and wake the task."""
     task = s.task
-    if task is None or task is asyncio.current_task():
+    coro = task and task.get_coro()
+    if coro is None or inspect.getcoroutinestate(coro) != inspect.CORO_SUSPENDED:
         return None
-    return task.get_coro() and task.get_coro().close()
+    return [coro.close(), task.cancel()]
 
 
 # --- futures --------------------------------------------------------------------------------
