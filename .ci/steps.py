@@ -143,6 +143,7 @@ class Plan:
             self.add_tests(name, "conformance", 600 * slow)
             self.add_tests(name, "unit", 60 * slow)
             self.add_tests(name, "isolated", 70 * slow)
+        self.add_tests(name, "differential", 120 * slow)
         if name in ECOSYSTEM_ON:
             self.add_tests(name, "ecosystem", 20)
         if name == README_ON:
