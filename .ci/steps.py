@@ -31,6 +31,9 @@ INTERPRETERS = ("3.11", "3.12", "3.13", "3.14", "3.14d", "3.15")
 README_ON = "3.11"
 """The interpreter of README.md's commands, the second of which runs all its tests."""
 ECOSYSTEM_ON = ("3.11", "3.14")
+SANITIZED_ON = "3.14"
+DEBUG_ALLOCATOR_ON = "3.13"
+LEAKS_ON = "3.14d"
 TYPED = ("3.11", "3.14")
 """The interpreters of the type checks; the first also has the formatters and other tools."""
 TOOLS = TYPED[0]
@@ -86,6 +89,7 @@ class Plan:
         self.steps: list[Step] = []
         for name in INTERPRETERS:
             self.add_interpreter(name)
+        self.add_memory_checks()
         self.add_tools()
 
     def bin(self, environment: str, program: str) -> str:
@@ -170,6 +174,34 @@ class Plan:
             environment=environment,
         )
 
+    def add_memory_checks(self) -> None:
+        """Add the tests under sanitizers, on the allocator's debug hooks, and repeated."""
+        self.add(
+            f"{SANITIZED_ON}: sanitizers",
+            *("sh", "scripts/sanitize.sh"),
+            interpreter=SANITIZED_ON,
+            seconds=950,
+            environment={
+                "PYTHON": self.pythons.get(SANITIZED_ON, "missing"),
+                "PYAIO_ENVIRONMENT": str(self.work / "sanitized"),
+            },
+        )
+        self.add(
+            f"{DEBUG_ALLOCATOR_ON}: debug allocator",
+            *(self.bin(DEBUG_ALLOCATOR_ON, "pytest"), "-q", "-rfE", "tests/unit"),
+            after=f"{DEBUG_ALLOCATOR_ON}: build",
+            interpreter=DEBUG_ALLOCATOR_ON,
+            seconds=150,
+            environment={"PYTHONMALLOC": "debug"},
+        )
+        self.add(
+            f"{LEAKS_ON}: leaks",
+            *(self.bin(LEAKS_ON, "pytest"), "-q", "-rfE", "tests/unit", "--leaks"),
+            after=f"{LEAKS_ON}: build",
+            interpreter=LEAKS_ON,
+            seconds=900,
+        )
+
     def add_tools(self) -> None:
         """Add formatters, linters, rules, types, packages and the benchmarks' own check."""
         built = {"after": f"{TOOLS}: build", "seconds": 10}
@@ -184,6 +216,9 @@ class Plan:
         self.add("ruff", ruff, "check", "--no-cache", ".", **built)
         self.add("ruff format", ruff, "format", "--no-cache", "--check", ".", **built)
         self.add("rules", self.bin(TOOLS, "pytest"), "-q", "tests/rules", **built)
+        self.add("native", self.bin(TOOLS, "pytest"), "-q", "tests/native", **built)
+        analyze = {**built, "seconds": 180, "environment": {"JOBS": "1"}}
+        self.add("analysis", "sh", "scripts/analyze.sh", str(self.work / TOOLS / "bin"), **analyze)
         for name in TYPED:
             self.add_types(name)
         self.add(
