@@ -3,6 +3,7 @@
 #include "base/interop.h"
 #include "base/layout.h"
 #include "base/meta.h"
+#include "base/stop.h"
 #include "combine/combine.h"
 #include "loop/loop.h"
 #include "memory_map.h"
@@ -71,41 +72,24 @@ module_add_names(PyObject *module)
 
 /* In order: each may need what those before it made. */
 static int (*const module_parts[])(PyObject *) = {
-    module_init_state,
-    module_verify_layout,
-    module_init_interop,
-    pyaio_meta_init,
-    pyaio_context_init,
-    pyaio_ready_call_init,
-    pyaio_handle_init,
-    pyaio_timer_handle_init,
-    pyaio_threadsafe_handle_init,
-    pyaio_future_init,
-    pyaio_future_iter_init,
-    pyaio_task_init,
-    pyaio_task_registry_init,
-    pyaio_coroutine_init,
-    pyaio_sleep_init,
-    pyaio_gather_init,
-    pyaio_ensure_future_init,
-    pyaio_wait_init,
-    pyaio_as_completed_init,
-    pyaio_taskgroup_init,
-    pyaio_timeout_init,
-    pyaio_wait_for_init,
-    pyaio_shield_init,
-    pyaio_waiting_init,
-    pyaio_lock_init,
-    pyaio_event_init,
-    pyaio_semaphore_init,
-    pyaio_condition_init,
-    pyaio_barrier_init,
-    pyaio_socket_init,
-    pyaio_transport_init,
-    pyaio_queue_init,
-    pyaio_loop_init,
-    pyaio_resolve_init,
-    module_add_names,
+    module_init_state,       module_verify_layout,
+    module_init_interop,     pyaio_meta_init,
+    pyaio_context_init,      pyaio_stop_init,
+    pyaio_ready_call_init,   pyaio_handle_init,
+    pyaio_timer_handle_init, pyaio_threadsafe_handle_init,
+    pyaio_future_init,       pyaio_future_iter_init,
+    pyaio_task_init,         pyaio_task_registry_init,
+    pyaio_coroutine_init,    pyaio_sleep_init,
+    pyaio_gather_init,       pyaio_ensure_future_init,
+    pyaio_wait_init,         pyaio_as_completed_init,
+    pyaio_taskgroup_init,    pyaio_timeout_init,
+    pyaio_wait_for_init,     pyaio_shield_init,
+    pyaio_waiting_init,      pyaio_lock_init,
+    pyaio_event_init,        pyaio_semaphore_init,
+    pyaio_condition_init,    pyaio_barrier_init,
+    pyaio_socket_init,       pyaio_transport_init,
+    pyaio_queue_init,        pyaio_loop_init,
+    pyaio_resolve_init,      module_add_names,
 };
 
 static int

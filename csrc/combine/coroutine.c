@@ -1,8 +1,8 @@
 /* Coroutine: what every native coroutine has in common. */
 #include "combine/coroutine.h"
+#include "base/stop.h"
 #include "combine/combine.h"
 #include "combine/coroutine_attributes.h"
-#include "combine/stop.h"
 
 int
 pyaio_coroutine_setup(PyaioCoroutine *self, const PyaioCoroutineKind *kind)
@@ -497,8 +497,7 @@ pyaio_coroutine_add_type(PyObject *module, PyTypeObject **slot,
 int
 pyaio_coroutine_init(PyObject *module)
 {
-    if (pyaio_coroutine_function_init(module) < 0 ||
-        pyaio_stop_init(module) < 0) {
+    if (pyaio_coroutine_function_init(module) < 0) {
         return -1;
     }
     PyaioState *state = pyaio_module_state(module);

@@ -3,6 +3,7 @@
  * Its whole state is in the future, which therefore drives itself where the
  * interpreter awaits it; a FutureIter is for those who call __await__() or
  * __iter__(), and for classes derived in Python. */
+#include "base/stop.h"
 #include "task/future.h"
 #include "task/future_methods.h"
 
@@ -80,14 +81,14 @@ set_stop_iteration(PyObject *value)
     }
 }
 
-/* An outcome as tp_iternext tells it: a plain None needs no StopIteration. */
 static PyObject *
-iternext_outcome(PySendResult went, PyObject *result)
+FutureIter_iternext(PyObject *op)
 {
-    if (went != PYGEN_RETURN) {
+    PyObject *result;
+    if (FutureIter_send_value(op, Py_None, &result) != PYGEN_RETURN) {
         return result;
     }
-    if (result != Py_None) {
+    if (result != Py_None) { /* plain NULL means that */
         set_stop_iteration(result);
     }
     Py_DECREF(result);
@@ -95,24 +96,22 @@ iternext_outcome(PySendResult went, PyObject *result)
 }
 
 static PyObject *
-FutureIter_iternext(PyObject *op)
-{
-    PyObject *result;
-    PySendResult went = FutureIter_send_value(op, Py_None, &result);
-    return iternext_outcome(went, result);
-}
-
-static PyObject *
 Future_iternext(PyObject *op)
 {
     PyaioState *state = pyaio_state_of(op);
     PyaioFuture *future = pyaio_future_require(state, op);
-    if (future == NULL) {
-        return NULL;
+    PyObject *result = NULL;
+    if (future == NULL ||
+        pyaio_future_await(state, future, &result) != PYGEN_RETURN) {
+        return result;
     }
-    PyObject *result;
-    PySendResult went = pyaio_future_await(state, future, &result);
-    return iternext_outcome(went, result);
+    if (result == Py_None) {
+        Py_DECREF(result);
+    }
+    else {
+        pyaio_stop_raise(state, result);
+    }
+    return NULL;
 }
 
 PyObject *

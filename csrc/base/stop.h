@@ -1,7 +1,7 @@
-/* StopIteration, cheaply: how a coroutine hands its result to the interpreter,
- * which awaits what is not its own through tp_iternext. */
-#ifndef PYAIO_COMBINE_STOP_H
-#define PYAIO_COMBINE_STOP_H
+/* StopIteration, cheaply: how a coroutine or a future hands its result to the
+ * interpreter, which awaits what is not its own through tp_iternext. */
+#ifndef PYAIO_BASE_STOP_H
+#define PYAIO_BASE_STOP_H
 
 #include "base/state.h"
 

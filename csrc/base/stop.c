@@ -1,5 +1,5 @@
 /* A class derived from StopIteration, with a freelist. */
-#include "combine/stop.h"
+#include "base/stop.h"
 
 void
 pyaio_stop_raise(PyaioState *state, PyObject *result)
@@ -42,7 +42,14 @@ Stop_dealloc(PyObject *op)
 {
     PyObject_GC_UnTrack(op);
     (void)Stop_clear(op);
-    pyaio_pool_give(&pyaio_state_of(op)->stop_pool, op);
+    PyaioState *state = pyaio_state_of(op);
+    if (state == NULL) {
+        PyTypeObject *type = Py_TYPE(op);
+        type->tp_free(op);
+        Py_DECREF(type);
+        return;
+    }
+    pyaio_pool_give(&state->stop_pool, op);
 }
 
 static PyType_Slot stop_slots[] = {
