@@ -282,6 +282,80 @@ ASYNC_CASES = {
     await aio.gather(_asyncio.Task(aio.sleep(0), loop=asyncio.get_running_loop()))
 """,
     "current and all tasks": "aio.current_task(), aio.all_tasks()",
+    "stream transport": """
+    import socket
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_connection(asyncio.Protocol, sock=ours)
+    theirs.send(bytes(5000))
+    await aio.sleep(0)
+    await aio.sleep(0)
+    theirs.send(b"x")
+    await aio.sleep(0)
+    transport.pause_reading()
+    transport.write(b"some")
+    transport.writelines([b"a", bytearray(b"b"), memoryview(b"c")])
+    transport.resume_reading()
+    transport.set_write_buffer_limits(high=5.5)
+    repr(transport), transport._buffer, loop._selector.get_map()
+    transport.close()
+    await aio.sleep(0)
+    theirs.close()
+""",
+    "stream transport with a backlog": """
+    import socket
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_connection(asyncio.Protocol, sock=ours)
+    transport.write(bytes(400_000))
+    transport.write(bytearray(1000))
+    transport.writelines([b"y" * 10] * 100)
+    theirs.recv(100_000)
+    await aio.sleep(0)
+    transport.abort()
+    await aio.sleep(0)
+    theirs.close()
+""",
+    "stream transports that fail": """
+    import socket
+    class Fails(asyncio.BufferedProtocol):
+        def get_buffer(self, hint):
+            return [bytearray(10), b"", None][n % 3]
+        def buffer_updated(self, count):
+            1 / 0
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_connection(Fails, sock=ours)
+    for attempt in (
+        lambda: transport.write("text"),
+        lambda: transport.writelines([b"a", 5]),
+        lambda: transport.set_write_buffer_limits(1, 2),
+        lambda: transport.write(memoryview(b"abcd")[::2]),
+    )[: 3 + n % 2]:
+        try:
+            attempt()
+        except Exception:
+            pass
+    theirs.send(b"x")
+    await aio.sleep(0)
+    await aio.sleep(0)
+    transport.abort()
+    await aio.sleep(0)
+    theirs.close()
+""",
+    "server and streams": """
+    async def serve(reader, writer):
+        writer.write(await reader.readexactly(3))
+        writer.close()
+    server = await aio.start_server(serve, "127.0.0.1", 0)
+    reader, writer = await aio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"abc")
+    assert await reader.read() == b"abc"
+    writer.close()
+    await writer.wait_closed()
+    server.close()
+    await server.wait_closed()
+""",
 }
 EAGER_CASES = {
     "eager tasks": """
