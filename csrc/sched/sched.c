@@ -113,10 +113,21 @@ pyaio_sched_close(PyaioScheduler *sched)
     PyMem_Free(scratch);
 }
 
+/* glibc's allocator hands free memory at the end of the heap back to the
+ * kernel and takes it again for the next large packet, page fault by page
+ * fault, until it has seen a block of some size come and go; from then on it
+ * keeps twice that. */
+static void
+show_allocator_large_blocks(void)
+{
+    PyMem_RawFree(PyMem_RawMalloc(4 * PYAIO_SCRATCH_SIZE));
+}
+
 char *
 pyaio_sched_scratch(PyaioScheduler *sched)
 {
     if (sched->scratch == NULL) {
+        show_allocator_large_blocks();
         sched->scratch = PyMem_Malloc(PYAIO_SCRATCH_SIZE);
         if (sched->scratch == NULL) {
             PyErr_NoMemory();
