@@ -48,8 +48,9 @@ pyaio_await_send(PyaioState *state, PyaioAwait *self, PyObject *value,
     if (self->iterator != NULL) {
         return PyIter_Send(self->iterator, value, result);
     }
-    return pyaio_future_await(
-        state, pyaio_as_native_future(state, self->awaited), result);
+    /* It was exactly ours, but may have been given another class since. */
+    return pyaio_future_await(state, pyaio_own_future(state, self->awaited),
+                              result);
 }
 
 /* Takes the value out of the StopIteration that is set. */

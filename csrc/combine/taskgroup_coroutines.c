@@ -167,7 +167,9 @@ disguise_put_on(PyaioTaskGroup *group, Disguise *disguise)
 static void
 disguise_take_off(PyaioTaskGroup *group, Disguise *disguise)
 {
-    group->parent_cancel_requested |= disguise->parent_cancel_requested;
+    if (disguise->parent_cancel_requested) {
+        group->parent_cancel_requested = 1;
+    }
     if (disguise->tasks != NULL) {
         Py_XSETREF(group->tasks, disguise->tasks);
     }

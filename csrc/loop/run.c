@@ -86,23 +86,54 @@ restore_asyncgen_hooks(PyaioLoop *self)
     return done ? 0 : -1;
 }
 
+/* Takes the exception of a step that failed, and keeps the first one. */
+static void
+keep_first(PyObject **raised, int err)
+{
+    if (err < 0) {
+        PyObject *exc = PyErr_GetRaisedException();
+        if (*raised == NULL) {
+            *raised = exc;
+        }
+        else {
+            Py_XDECREF(exc);
+        }
+    }
+}
+
+/* Undoes what the start of a run did, all of it whatever fails. Returns 0, or
+ * -1 with the first exception, which may be one that was set before. */
+static int
+run_forever_end(PyaioLoop *self)
+{
+    PyaioScheduler *sched = &self->head.sched;
+    PyObject *raised = PyErr_GetRaisedException();
+    sched->stopping = 0;
+    sched->thread_id = 0;
+    keep_first(&raised, pyaio_set_running_loop(sched->state, Py_None));
+    keep_first(&raised, track_coroutine_origins(self, 0));
+    keep_first(&raised, restore_asyncgen_hooks(self));
+    if (raised == NULL) {
+        return 0;
+    }
+    PyErr_SetRaisedException(raised);
+    return -1;
+}
+
 static PyObject *
 Loop_run_forever_setup(PyObject *op, PyObject *Py_UNUSED(unused))
 {
     PyaioLoop *self = (PyaioLoop *)op;
     PyaioScheduler *sched = pyaio_loop_require_open(op);
-    if (sched == NULL) {
-        return NULL;
-    }
-    PyaioState *state = sched->state;
-    if (call_method_quietly(op, state->str__check_running) < 0 ||
-        track_coroutine_origins(self, sched->debug) < 0 ||
-        install_asyncgen_hooks(self) < 0) {
+    if (sched == NULL ||
+        call_method_quietly(op, sched->state->str__check_running) < 0) {
         return NULL;
     }
     sched->thread_id = PyThread_get_thread_ident();
-    sched->thread = PyThreadState_Get();
-    if (pyaio_set_running_loop(state, op) < 0) {
+    if (track_coroutine_origins(self, sched->debug) < 0 ||
+        install_asyncgen_hooks(self) < 0 ||
+        pyaio_set_running_loop(sched->state, op) < 0) {
+        (void)run_forever_end(self);
         return NULL;
     }
     Py_RETURN_NONE;
@@ -112,16 +143,7 @@ static PyObject *
 Loop_run_forever_cleanup(PyObject *op, PyObject *Py_UNUSED(unused))
 {
     PyaioLoop *self = (PyaioLoop *)op;
-    PyaioScheduler *sched = &self->head.sched;
-    sched->stopping = 0;
-    sched->thread_id = 0;
-    sched->thread = NULL;
-    if (sched->state == NULL) {
-        Py_RETURN_NONE;
-    }
-    if (pyaio_set_running_loop(sched->state, Py_None) < 0 ||
-        track_coroutine_origins(self, 0) < 0 ||
-        restore_asyncgen_hooks(self) < 0) {
+    if (self->head.sched.state != NULL && run_forever_end(self) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

@@ -47,7 +47,8 @@ pyaio_future_object(PyaioFuture *future)
 {
     size_t offset = future->is_task ? offsetof(PyaioTask, future)
                                     : offsetof(PyaioFutureObject, future);
-    return (PyObject *)(void *)((char *)future - offset);
+    /* By way of a number: the object begins before the struct. */
+    return (PyObject *)((uintptr_t)future - offset);
 }
 
 static inline PyaioFutureBase *
@@ -62,10 +63,10 @@ pyaio_future_task(PyaioFuture *future)
     return (PyaioTask *)pyaio_future_object(future);
 }
 
-/* The PyaioFuture inside any object of a type derived from our Future or
- * Task, or NULL. */
+/* The PyaioFuture inside `op`, which is known to be of a type derived from our
+ * Future or Task. */
 static inline PyaioFuture *
-pyaio_as_future(const PyaioState *state, PyObject *op)
+pyaio_own_future(const PyaioState *state, PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
     if (type == state->Task_type ||
@@ -73,9 +74,18 @@ pyaio_as_future(const PyaioState *state, PyObject *op)
          PyType_IsSubtype(type, state->Task_type))) {
         return &((PyaioTask *)op)->future;
     }
-    if (type == state->Future_type ||
-        PyType_IsSubtype(type, state->Future_type)) {
-        return &((PyaioFutureObject *)op)->future;
+    return &((PyaioFutureObject *)op)->future;
+}
+
+/* The same for any object: NULL where there is none inside. */
+static inline PyaioFuture *
+pyaio_as_future(const PyaioState *state, PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    if (type == state->Future_type || type == state->Task_type ||
+        PyType_IsSubtype(type, state->Future_type) ||
+        PyType_IsSubtype(type, state->Task_type)) {
+        return pyaio_own_future(state, op);
     }
     return NULL;
 }

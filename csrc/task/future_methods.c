@@ -5,8 +5,8 @@
 PyaioFuture *
 pyaio_future_require(PyaioState *state, PyObject *op)
 {
-    PyaioFuture *future = pyaio_as_future(state, op);
-    if (future == NULL || future->loop == NULL) {
+    PyaioFuture *future = pyaio_own_future(state, op);
+    if (future->loop == NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         "Future object is not initialized.");
         return NULL;
@@ -18,8 +18,8 @@ pyaio_future_require(PyaioState *state, PyObject *op)
 static PyaioFuture *
 future_require_state(PyaioState *state, PyObject *op)
 {
-    PyaioFuture *future = pyaio_as_future(state, op);
-    if (future == NULL || future->loop == NULL) {
+    PyaioFuture *future = pyaio_own_future(state, op);
+    if (future->loop == NULL) {
         PyErr_SetString(state->InvalidStateError,
                         "Future object is not initialized.");
         return NULL;
@@ -217,7 +217,7 @@ PyObject *
 pyaio_future_py_make_cancelled_error(PyObject *op, PyObject *Py_UNUSED(unused))
 {
     PyaioState *state = pyaio_state_of(op);
-    return pyaio_future_cancelled_error(state, pyaio_as_future(state, op));
+    return pyaio_future_cancelled_error(state, pyaio_own_future(state, op));
 }
 
 PyObject *
@@ -268,7 +268,7 @@ pyaio_future_get_state(PyObject *op, void *Py_UNUSED(closure))
 PyObject *
 pyaio_future_get_blocking(PyObject *op, void *Py_UNUSED(closure))
 {
-    PyaioFuture *future = pyaio_as_future(pyaio_state_of(op), op);
+    PyaioFuture *future = pyaio_own_future(pyaio_state_of(op), op);
     return PyBool_FromLong(future->loop != NULL && future->blocking);
 }
 
@@ -295,7 +295,7 @@ pyaio_future_set_blocking(PyObject *op, PyObject *value,
 PyObject *
 pyaio_future_get_loop(PyObject *op, void *Py_UNUSED(closure))
 {
-    PyaioFuture *future = pyaio_as_future(pyaio_state_of(op), op);
+    PyaioFuture *future = pyaio_own_future(pyaio_state_of(op), op);
     return Py_NewRef(future->loop ? future->loop : Py_None);
 }
 
@@ -389,7 +389,7 @@ pyaio_future_set_log_tb(PyObject *op, PyObject *value,
                         "_log_traceback can only be set to False");
         return -1;
     }
-    pyaio_as_future(pyaio_state_of(op), op)->log_tb = 0;
+    pyaio_own_future(pyaio_state_of(op), op)->log_tb = 0;
     return 0;
 }
 
@@ -427,7 +427,7 @@ pyaio_future_setattro(PyObject *op, PyObject *name, PyObject *value)
     PyaioState *state = pyaio_state_of(op);
     if (PyUnicode_Check(name) && state != NULL && state->str_cancel != NULL &&
         PyUnicode_Compare(name, state->str_cancel) == 0) {
-        pyaio_as_future(state, op)->own_cancel = value != NULL;
+        pyaio_own_future(state, op)->own_cancel = value != NULL;
     }
     return PyObject_GenericSetAttr(op, name, value);
 }

@@ -60,9 +60,9 @@ FutureIter_send_value(PyObject *op, PyObject *Py_UNUSED(value),
     PyaioState *state = pyaio_state_of(op);
     Py_INCREF(future);
     PySendResult went =
-        pyaio_future_await(state, pyaio_as_future(state, future), result);
+        pyaio_future_await(state, pyaio_own_future(state, future), result);
     if (went != PYGEN_NEXT &&
-        pyaio_future_done(pyaio_as_future(state, future))) {
+        pyaio_future_done(pyaio_own_future(state, future))) {
         Py_CLEAR(self->future);
     }
     Py_DECREF(future);

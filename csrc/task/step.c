@@ -33,11 +33,9 @@ task_wakeup_run(PyaioState *state, PyObject *op, PyObject *waited)
         }
         if (pyaio_future_state(future) != PYAIO_FUTURE_FINISHED ||
             pyaio_future_base(future)->exception != NULL) {
-            PyObject *result =
-                pyaio_future_get_result(state, future, &exception);
-            Py_XDECREF(result);
-            if (exception == NULL && result == NULL) {
-                return -1;
+            Py_XDECREF(pyaio_future_get_result(state, future, &exception));
+            if (exception == NULL) {
+                exception = PyErr_GetRaisedException();
             }
         }
     }
