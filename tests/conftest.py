@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+import leaks
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -21,8 +22,23 @@ STOCK = types.SimpleNamespace(**vars(asyncio))
 stderr_fd = pytest.StashKey[int]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --leaks."""
+    parser.addoption(
+        "--leaks",
+        metavar="WARM-UPS:RUNS",
+        help="repeat each test until nothing grows, and fail those that leak (debug builds only)",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep a descriptor of the real stderr, for the report of a hang."""
+    """Keep a descriptor of the real stderr, for the report of a hang; begin a hunt for leaks."""
+    config.addinivalue_line("markers", "not_repeated(reason): --leaks runs the test only once")
+    if config.option.leaks:
+        if not hasattr(sys, "gettotalrefcount"):
+            raise pytest.UsageError("--leaks needs an interpreter that was built for debugging")
+        warmups, runs = config.option.leaks.split(":")
+        config.pluginmanager.register(leaks.LeakHunt(int(warmups), int(runs)))
     capture = config.pluginmanager.getplugin("capturemanager")
     uncaptured = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
     with uncaptured:
