@@ -351,6 +351,17 @@ pyaio_handle_format_source(PyaioState *state, PyObject *handle)
 
 /* --- the Python type ---------------------------------------------------- */
 
+static PyObject *
+Handle_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+           PyObject *Py_UNUSED(kwargs))
+{
+    PyaioState *state = pyaio_state_of_type(type);
+    if (state == NULL || type != state->Handle_type) {
+        return type->tp_alloc(type, 0);
+    }
+    return pyaio_pool_take(&state->handle_pool, type, sizeof(PyaioHandleBase));
+}
+
 static int
 Handle_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
@@ -535,6 +546,7 @@ PyDoc_STRVAR(handle_doc, "Handle(callback, args, loop, context=None)\n--\n\n"
 
 static PyType_Slot handle_slots[] = {
     {Py_tp_doc, (void *)(uintptr_t)handle_doc},
+    {Py_tp_new, Handle_new},
     {Py_tp_init, Handle_init},
     {Py_tp_traverse, pyaio_handle_traverse},
     {Py_tp_clear, pyaio_handle_clear},

@@ -34,6 +34,18 @@ pyaio_timer_handle_new(PyaioState *state, PyObject *when, double seconds,
     return op;
 }
 
+static PyObject *
+TimerHandle_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+                PyObject *Py_UNUSED(kwargs))
+{
+    PyaioState *state = pyaio_state_of_type(type);
+    if (state == NULL || type != state->TimerHandle_type) {
+        return type->tp_alloc(type, 0);
+    }
+    return pyaio_pool_take(&state->timer_handle_pool, type,
+                           sizeof(PyaioTimerHandle));
+}
+
 static int
 TimerHandle_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
@@ -205,6 +217,7 @@ PyDoc_STRVAR(timer_handle_doc,
 
 static PyType_Slot timer_handle_slots[] = {
     {Py_tp_doc, (void *)(uintptr_t)timer_handle_doc},
+    {Py_tp_new, TimerHandle_new},
     {Py_tp_init, TimerHandle_init},
     {Py_tp_traverse, TimerHandle_traverse},
     {Py_tp_clear, TimerHandle_clear},

@@ -41,6 +41,18 @@ pyaio_future_tp_finalize(PyObject *op)
                               &((PyaioFutureObject *)op)->future);
 }
 
+static PyObject *
+Future_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+           PyObject *Py_UNUSED(kwargs))
+{
+    PyaioState *state = pyaio_state_of_type(type);
+    if (state == NULL || type != state->Future_type) {
+        return type->tp_alloc(type, 0);
+    }
+    return pyaio_pool_take(&state->future_pool, type,
+                           sizeof(PyaioFutureObject));
+}
+
 static void
 Future_dealloc(PyObject *op)
 {
@@ -232,6 +244,7 @@ PyDoc_STRVAR(future_doc,
 
 static PyType_Slot future_slots[] = {
     {Py_tp_doc, (void *)(uintptr_t)future_doc},
+    {Py_tp_new, Future_new},
     {Py_tp_init, Future_init},
     {Py_tp_traverse, pyaio_future_tp_traverse},
     {Py_tp_clear, pyaio_future_tp_clear},

@@ -10,9 +10,16 @@ static PyObject *
 Task_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
          PyObject *Py_UNUSED(kwargs))
 {
-    PyObject *op = type->tp_alloc(type, 0);
+    PyaioState *state = pyaio_state_of_type(type);
+    int pooled = state != NULL && type == state->Task_type;
+    PyObject *op = pooled ? pyaio_pool_take_untracked(&state->task_pool, type,
+                                                      sizeof(PyaioTask))
+                          : type->tp_alloc(type, 0);
     if (op != NULL) {
-        pyaio_task_mark(op);
+        pyaio_task_mark(op); /* before anybody traverses it */
+        if (pooled) {
+            PyObject_GC_Track(op);
+        }
     }
     return op;
 }
