@@ -559,7 +559,7 @@ def turns(loop, number=2):
 
 def stop_soon(loop):
     """As on stock, a callback that could not be scheduled is lost: nobody may wait for ever."""
-    loop.call_later(0.05, loop.stop)
+    loop.stopper = loop.call_later(0.05, loop.stop)
 
 
 async def nothing():
@@ -613,6 +613,8 @@ def attack(case, first, last):
     del steps
     if loop.is_closed():
         loop = aio.new_event_loop()
+    if hasattr(loop, "stopper"):
+        loop.stopper.cancel()
     loop.set_debug(False)
     assert aio.current_task(loop) is None
     for task in aio.all_tasks(loop):
