@@ -24,7 +24,7 @@ ADDRESS = re.compile(r"0x[0-9a-f]+")
 CREATED = re.compile(r" created at \S+?:\d+")  # debug mode; native calls are no frames
 CALL = re.compile(r"\(.*\) at")  # debug mode shows arguments
 CALLBACKS = re.compile(r" cb=\[[^\]]*\]")  # native ones have other names
-TASK_NUMBER = re.compile(r"Task-\d+")
+TASK_NUMBER = re.compile(r"Task-\d+|^None$")  # 3.13.0 names what a factory made "None"
 
 
 @dataclass(frozen=True)
@@ -178,6 +178,10 @@ class World:
         """Give a task its index: when it is made, or when it starts before that."""
         self.index.setdefault(task, len(self.index))
 
+    def order(self, task: Any) -> tuple[Any, ...]:
+        """A key that sorts tasks as they began; those that did not, by name."""
+        return self.index.get(task, len(self.index)), name_key(task)
+
     def know(self, task: Any) -> None:
         """Let the others find a task."""
         self.number(task)
@@ -327,7 +331,7 @@ async def main(world: World, roots: list[Body]) -> None:
         tasks = asyncio.all_tasks(world.loop) - {asyncio.current_task()}
         if not tasks:
             break
-        for task in sorted(tasks, key=name_key):
+        for task in sorted(tasks, key=world.order):
             world.log("main", "cancels", task, task.cancel("the end"))
         del tasks, task
         await aio.sleep(0.002)
