@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import sys
 from typing import Any
 
 from .world import Step, kind, variable
@@ -105,10 +106,12 @@ def stop(s: Step) -> None:
 @kind()
 def run_again(s: Step) -> Any:
     """Run or close a loop that runs."""
-    future = s.world.new_future()
     if s.b % 3 == 2:
         return s.loop.close()
-    return s.loop.run_until_complete(future) if s.b % 3 else s.loop.run_forever()
+    # 3.13.0 forgets then that its loop runs.
+    if s.b % 3 == 1 and sys.version_info[:2] != (3, 13):
+        return s.loop.run_forever()
+    return s.loop.run_until_complete(s.world.new_future())
 
 
 @kind()

@@ -173,11 +173,16 @@ def cancel_self(s: Step) -> Any:
     return current and current.cancel(*s.message)
 
 
+def coroutine_of(task: Any) -> Any:
+    """The coroutine of a task that has not ended: 3.12.1 crashes where an eager one has."""
+    return None if task.done() else task.get_coro()
+
+
 @kind()
 def close_coroutine(s: Step) -> Any:
     """Close the coroutine of a task that waits, and wake the task."""
     task = s.task
-    coro = task and task.get_coro()
+    coro = task and coroutine_of(task)
     if coro is None or inspect.getcoroutinestate(coro) != inspect.CORO_SUSPENDED:
         return None
     return [coro.close(), task.cancel()]
@@ -239,7 +244,7 @@ def ask_task(s: Step) -> Any:
         return None
     waits = task._fut_waiter
     facts = [task.cancelling(), task._must_cancel, waits is None or type(waits).__name__]
-    coro = task.get_coro()
+    coro = coroutine_of(task)
     waiting = coro is not None and inspect.getcoroutinestate(coro) == inspect.CORO_SUSPENDED
     stack = len(task.get_stack()) if waiting else "running"
     return [*facts, stack, task.get_loop() is s.loop, coro is None]
