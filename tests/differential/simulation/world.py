@@ -24,7 +24,7 @@ ADDRESS = re.compile(r"0x[0-9a-f]+")
 CREATED = re.compile(r" created at \S+?:\d+")  # debug mode; native calls are no frames
 CALL = re.compile(r"\(.*\) at")  # debug mode shows arguments
 CALLBACKS = re.compile(r" cb=\[[^\]]*\]")  # native ones have other names
-TASK_NUMBER = re.compile(r"Task-\d+|^None$")  # 3.13.0 names what a factory made "None"
+TASK_NUMBER = re.compile(r"Task-\d+")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ def describe(value: Any, depth: int = 2) -> str:
             text += f"{hidden} {describe(value.__context__, depth - 1)}"
         return text
     if isinstance(value, asyncio.Task):
-        return f"<{plain_text(value.get_name())}>"
+        name = plain_text(value.get_name())
+        return "<Task-?>" if name == "None" else f"<{name}>"  # 3.13.0, with a factory
     if isinstance(value, asyncio.Future):
         return "<Future>"
     if value is None or isinstance(value, (str, int, float, bytes)):
