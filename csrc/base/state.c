@@ -108,6 +108,8 @@ static const StockEntry stock_entries[] = {
     STOCK(stock_Semaphore_acquire, "asyncio.locks", "Semaphore.acquire"),
     STOCK(stock_BoundedSemaphore, "asyncio.locks", "BoundedSemaphore"),
     STOCK(stock_wait, "asyncio.tasks", "wait"),
+    STOCK(stock_inner_wait, "asyncio.tasks", "_wait"),
+    STOCK(stock_Queue_get, "asyncio.queues", "Queue.get"),
     STOCK(stock_as_completed, "asyncio.tasks", "as_completed"),
     STOCK_OPTIONAL(stock_anext, "asyncio.tasks",
                    "_AsCompletedIterator.__anext__"),

@@ -21,6 +21,7 @@
     X(Coroutine)             \
     X(CoroutineWrapper)      \
     X(Stop)                  \
+    X(InnerCoroutine)        \
     X(SleepCoroutine)        \
     X(GatheringFuture)       \
     X(WaitCoroutine)         \
@@ -160,6 +161,8 @@
     X(stock_as_completed)       \
     X(stock_anext)              \
     X(wait_for_one)             \
+    X(stock_inner_wait)         \
+    X(stock_Queue_get)          \
     X(isawaitable)              \
     X(Timeout)                  \
     X(timeout)                  \

@@ -1,6 +1,7 @@
 /* The coroutines that wait for what as_completed() gives out next. */
 #include "base/errors.h"
 #include "base/interop.h"
+#include "combine/inner.h"
 #include "combine/as_completed.h"
 
 void
@@ -210,6 +211,7 @@ static const PyaioCoroutineKind next_kind = {
     .send = consumer_send,
     .throw = consumer_throw,
     .mirror = next_mirror,
+    .inner = pyaio_inner_get,
     .traverse = consumer_traverse,
     .clear = consumer_clear,
 };
@@ -245,6 +247,7 @@ static const PyaioCoroutineKind anext_kind = {
     .send = consumer_send,
     .throw = consumer_throw,
     .mirror = anext_mirror,
+    .inner = pyaio_inner_next,
     .traverse = consumer_traverse,
     .clear = consumer_clear,
 };

@@ -7,6 +7,7 @@
 /* Each adds its types to the state and its names to the module, and needs the
  * ones before it. They return 0 or -1. */
 int pyaio_coroutine_init(PyObject *module);
+int pyaio_inner_init(PyObject *module);
 int pyaio_sleep_init(PyObject *module);
 int pyaio_gather_init(PyObject *module);
 int pyaio_ensure_future_init(PyObject *module);

@@ -43,8 +43,11 @@ coroutine_end(PyaioState *state, PyaioCoroutine *self)
     if (self->mirror != NULL) {
         coroutine_drop_mirror(state, self);
     }
+    PyObject *inner = self->inner;
+    self->inner = NULL;
     self->kind->clear(state, self);
     pyaio_await_stop(&self->await);
+    Py_XDECREF(inner);
 }
 
 /* A StopIteration must not look like a return: it becomes a RuntimeError. */
@@ -385,6 +388,7 @@ Coroutine_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->origin);
     Py_VISIT(self->mirror);
+    Py_VISIT(self->inner);
     int err = pyaio_await_traverse(&self->await, visit, arg);
     if (err != 0 || self->kind == NULL) {
         return err;

@@ -36,6 +36,9 @@ typedef struct {
      * as that can be had, for others to look at its frame and what it waits
      * for: a new reference. */
     PyObject *(*mirror)(PyaioState *state, PyaioCoroutine *self);
+    /* What stock's awaits where ours goes without (combine/inner.h): a new
+     * reference. NULL where both await the same. */
+    PyObject *(*inner)(PyaioState *state, PyaioCoroutine *self);
     /* Of what stands behind the common fields. clear() keeps an exception
      * that is set, and is repeatable. */
     int (*traverse)(PyaioCoroutine *self, visitproc visit, void *arg);
@@ -58,6 +61,8 @@ struct PyaioCoroutine {
     PyObject *origin;   /* owned: cr_origin, NULL while not tracked */
     PyObject *mirror;   /* owned: a coroutine of stock's that was made to be
                            looked at, or NULL */
+    PyObject *inner;    /* owned: the same of the coroutine that stock's
+                           awaits, or NULL */
     PyaioAwait await;   /* what it waits for */
     uint8_t status;     /* PYAIO_CORO_*; what is closed owns nothing */
     uint8_t in_stock;   /* it awaits a coroutine of stock's that goes on in its

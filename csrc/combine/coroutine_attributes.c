@@ -84,6 +84,12 @@ Coroutine_get_await(PyObject *op, void *Py_UNUSED(closure))
     if (self->status != PYAIO_CORO_SUSPENDED) {
         Py_RETURN_NONE;
     }
+    if (self->kind->inner != NULL && !self->in_stock) {
+        if (self->inner == NULL) {
+            self->inner = self->kind->inner(pyaio_state_of(op), self);
+        }
+        return Py_XNewRef(self->inner);
+    }
     PyObject *mirror = self->kind->mirror(pyaio_state_of(op), self);
     PyObject *awaited =
         mirror ? PyObject_GetAttrString(mirror, "cr_await") : NULL;

@@ -1,6 +1,7 @@
 /* wait(): a coroutine that counts the ends of a set of futures. */
 #include "base/errors.h"
 #include "base/interop.h"
+#include "combine/inner.h"
 #include "combine/combine.h"
 #include "combine/coroutine.h"
 #include "combine/delay.h"
@@ -369,6 +370,7 @@ static const PyaioCoroutineKind wait_kind = {
     .send = wait_send,
     .throw = wait_throw,
     .mirror = wait_mirror,
+    .inner = pyaio_inner_wait,
     .traverse = wait_traverse,
     .clear = wait_clear,
 };

@@ -292,7 +292,10 @@ def shape(graph):
 
 
 @SINCE_3_14
-@pytest.mark.parametrize("combinator", ["gather", "group", "await", "shield"])
+@pytest.mark.parametrize(
+    "combinator",
+    ["gather", "group", "await", "shield", "wait", "wait_for", "as_completed", "async for"],
+)
 def test_capture_call_graph(same_as_stock, combinator):
     async def main(aio):
         graphs = []
@@ -312,14 +315,26 @@ def test_capture_call_graph(same_as_stock, combinator):
                     group.create_task(inner(), name="child")
             elif combinator == "shield":
                 await aio.shield(aio.create_task(inner(), name="child"))
+            elif combinator == "wait":
+                await aio.wait([aio.create_task(inner(), name="child")])
+            elif combinator == "wait_for":
+                await aio.wait_for(aio.create_task(inner(), name="child"), 1000)
+            elif combinator == "as_completed":
+                for future in aio.as_completed([aio.create_task(inner(), name="child")]):
+                    await future
+            elif combinator == "async for":
+                async for future in aio.as_completed([aio.create_task(inner(), name="child")]):
+                    await future
             else:
                 await aio.create_task(inner(), name="child")
 
         await aio.create_task(outer(), name="outer")
         ((name, frames, parents),) = graphs
-        return name, frames[-1], [parent[0] for parent in parents]
+        return name, frames[-1], parents
 
-    assert same_as_stock(main) == ("child", "inner", ["outer"])
+    name, frame, ((parent, parents_frames, _),) = same_as_stock(main)
+    assert (name, frame, parent) == ("child", "inner", "outer")
+    assert parents_frames[-2:] == ["middle", "outer"]
 
 
 @SINCE_3_14
