@@ -35,6 +35,7 @@ static const Place places[] = {
     FIELD("call.kind", PyaioReadyCall, kind),
     FIELD("call.target", PyaioReadyCall, a),
     FIELD("kind.waiter", PyaioReadyKind, waiter),
+    FIELD("kind.waiters", PyaioReadyKind, waiters),
     FIELD("group.parent", PyaioTaskGroup, parent_task),
     FIELD("loop.thread", PyaioLoop, head.sched.thread),
     FIELD("native.kind", PyaioCoroutine, kind),

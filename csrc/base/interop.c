@@ -141,10 +141,17 @@ pyaio_current_task(PyaioState *state, const PyaioTaskPlace *place,
     if (state->current_task_offset != 0 && state->running_loop_offset != 0 &&
         *thread_field(state->running_loop_offset) == loop) {
         PyObject *task = *thread_field(state->current_task_offset);
-        return task || place ? Py_NewRef(task ? task : Py_None)
-                             : ask_for_current_task(state, loop);
+        if (task != NULL || place != NULL) {
+            return Py_NewRef(task ? task : Py_None);
+        }
+        return ask_for_current_task(state, loop);
     }
-    return PyObject_CallOneArg(state->current_task, loop);
+    PyObject *task = PyObject_CallOneArg(state->current_task, loop);
+    if (task == Py_None && place == NULL) {
+        Py_DECREF(task);
+        return ask_for_current_task(state, loop);
+    }
+    return task;
 }
 
 /* Looks for `wanted` among the words behind the public part of the thread

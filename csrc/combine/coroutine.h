@@ -52,18 +52,20 @@ enum {
     PYAIO_CORO_CLOSED,
 };
 
+/* From 3.14 on, tools that read the memory of a task take its coroutine for the
+ * interpreter's and look for a frame where `qualname` is: NULL is none. */
 struct PyaioCoroutine {
     PyObject_HEAD
     const PyaioCoroutineKind *kind;
     PyObject *weakrefs; /* list of weak references */
-    PyObject *name;     /* owned: str, NULL for the function's */
-    PyObject *qualname; /* owned: the same */
     PyObject *origin;   /* owned: cr_origin, NULL while not tracked */
     PyObject *mirror;   /* owned: a coroutine of stock's that was made to be
                            looked at, or NULL */
     PyObject *inner;    /* owned: the same of the coroutine that stock's
                            awaits, or NULL */
     PyaioAwait await;   /* what it waits for */
+    PyObject *qualname; /* owned: str, NULL for the function's */
+    PyObject *name;     /* owned: the same */
     uint8_t status;     /* PYAIO_CORO_*; what is closed owns nothing */
     uint8_t in_stock;   /* it awaits a coroutine of stock's that goes on in its
                            place (combine/in_stock.h) */

@@ -61,6 +61,8 @@ static int shielding_run(PyaioState *state, PyObject *a, PyObject *b);
 static const PyaioReadyKind shielding_kind = {
     .name = "shield.<locals>._inner_done_callback",
     .run = shielding_run,
+    .waiter = offsetof(Shield, outer) - offsetof(Shield, link),
+    .waiters = offsetof(Shielding, shields),
 };
 
 /* What one shield raised is reported, as of a callback of its own; an

@@ -22,6 +22,9 @@ typedef struct {
      * future that waits for what this entry is about; 0 for `a` itself, be it
      * a task, a future or a coroutine. */
     size_t waiter;
+    /* Where there are several: the place in `a` of a list (ds/list.h), with
+     * `waiter` counted from each link. */
+    size_t waiters;
 } PyaioReadyKind;
 
 /* A Python callable that runs an entry: what other loops and debug mode

@@ -66,14 +66,18 @@ class Reader:
 
     def addresses(self) -> list[int]:
         """Where the tasks are."""
-        head = self.state + self.places["state.tasks"]
+        links = self.links(self.state + self.places["state.tasks"])
+        return [link - self.places["task.link"] for link in links]
+
+    def links(self, head: int) -> list[int]:
+        """Where the links of an intrusive list are."""
         found: list[int] = []
         link = head
         for _ in range(MOST):
             link = self.objects.field(link, "link.next")
             if link == head:
                 return found
-            found.append(link - self.places["task.link"])
+            found.append(link)
         raise BadAddressError("an endless list")
 
     def read_task(self, address: int) -> Task:
@@ -177,6 +181,9 @@ class Reader:
     def targets(self, kind: int, target: int) -> Iterable[int]:
         """What a native callback is for."""
         place = self.objects.field(kind, "kind.waiter")
+        several = self.objects.field(kind, "kind.waiters")
+        if several:
+            return [self.memory.number(link + place) for link in self.links(target + several)]
         return (self.memory.number(target + place) if place else target,)
 
     def python_targets(self, callback: int) -> Iterable[int]:
