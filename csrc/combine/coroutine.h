@@ -52,8 +52,8 @@ enum {
     PYAIO_CORO_CLOSED,
 };
 
-/* From 3.14 on, tools that read the memory of a task take its coroutine for the
- * interpreter's and look for a frame where `qualname` is: NULL is none. */
+/* From 3.14 on, tools that read the memory of a task take its coroutine for
+ * the interpreter's, and look for a frame where `qualname` is: NULL is none. */
 struct PyaioCoroutine {
     PyObject_HEAD
     const PyaioCoroutineKind *kind;
