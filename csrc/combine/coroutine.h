@@ -53,7 +53,7 @@ enum {
 };
 
 /* From 3.14 on, tools that read the memory of a task take its coroutine for
- * the interpreter's, and look for a frame where `qualname` is: NULL is none. */
+ * the interpreter's, and look for a frame where `qualname` is: NULL, none. */
 struct PyaioCoroutine {
     PyObject_HEAD
     const PyaioCoroutineKind *kind;
