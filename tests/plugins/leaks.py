@@ -20,9 +20,7 @@ NOT_REPEATED = {
     "python": "runs in a process of its own",
     "program": "runs in a process of its own",
     "tmp_path": "every temporary folder is remembered until the session ends",
-    "same_as_stock": None,
 }
-NOT_REPEATED = {name: reason for name, reason in NOT_REPEATED.items() if reason}
 
 
 def counts() -> tuple[int, int, int]:

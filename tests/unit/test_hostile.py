@@ -235,6 +235,19 @@ def test_eq_of_a_callback_changes_the_list(impl, loop, stock, turns, still_works
         assert log_of(impl, change)[1:] == log_of(stock, change)[1:]
 
 
+def test_a_future_changes_its_class_while_it_is_awaited(impl, loop, turns, still_works):
+    class Other(impl.Future):
+        pass
+
+    task = loop.create_task(impl.sleep(1000, "result"))
+    turns(loop)
+    future = task._fut_waiter
+    with contextlib.suppress(TypeError):  # stock's class cannot be changed
+        future.__class__ = Other
+    future.set_result("result")
+    assert loop.run_until_complete(task) == "result"
+
+
 def test_hash_of_a_future_raises(impl, loop, still_works):
     class Unhashable(impl.Future):
         __hash__ = None

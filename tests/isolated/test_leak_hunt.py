@@ -1,0 +1,46 @@
+"""The hunt for leaks (pytest --leaks) finds what leaks, and nothing else."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
+CONFTEST = f"""
+import sys
+sys.path.insert(0, {str(PLUGINS)!r})
+import leaks
+
+def pytest_configure(config):
+    config.pluginmanager.register(leaks.LeakHunt(3, 3))
+"""
+TESTS = """
+import os
+
+kept = []
+
+def test_objects():
+    kept.append(object())
+
+def test_descriptors():
+    os.dup(0)
+
+def test_flat():
+    [object()]
+
+def test_a_cache_that_fills_up():
+    if len(kept) < 10:
+        kept.append(object())
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(sys, "gettotalrefcount"), reason="needs an interpreter built for debugging"
+)
+def test_what_leaks_is_found(python, tmp_path):
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_leaking.py").write_text(TESTS)
+    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path)
+    assert "2 failed, 2 passed" in done.stdout
+    assert "leaks references: [" in done.stdout
+    assert "leaks open descriptors: [1, 1, 1]" in done.stdout
