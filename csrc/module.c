@@ -177,7 +177,7 @@ static PyMethodDef module_functions[] = {
     {"_stands_for", module_stands_for, METH_VARARGS, NULL},
     {"_after_fork", module_after_fork, METH_NOARGS, NULL},
     {"_simulate_time", pyaio_py_simulate_time, METH_VARARGS,
-     "_simulate_time(loop, milliseconds)\n--\n\n"
+     "_simulate_time(loop, milliseconds, /)\n--\n\n"
      "Advance the simulated clock of a loop, for tests.\n\n"
      "The first call, on a loop that does not run, puts it on such a clock: "
      "the loop then never blocks, but moves its clock on when nothing is "
