@@ -106,19 +106,21 @@ module_exec(PyObject *module)
 }
 
 /* Tells the core which Python classes stand on its own: their exact instances
- * take every shortcut; what as_completed()'s coroutines come from; and what
- * puts a WorkItem into a thread pool, None where nothing can. */
+ * take every shortcut; what as_completed()'s coroutines come from; what puts a
+ * WorkItem into a thread pool, None where nothing can; and the factory of
+ * eager tasks of ours, None before 3.12. */
 static PyObject *
 module_adopt(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"event_loop",   "task_group",      "timeout",
-                            "wait_for_one", "executor_submit", NULL};
+    static char *names[] = {
+        "event_loop",      "task_group",    "timeout", "wait_for_one",
+        "executor_submit", "eager_factory", NULL};
     PyObject *event_loop, *task_group, *timeout, *wait_for_one;
-    PyObject *executor_submit;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!OO:_adopt", names,
-                                     &PyType_Type, &event_loop, &PyType_Type,
-                                     &task_group, &PyType_Type, &timeout,
-                                     &wait_for_one, &executor_submit)) {
+    PyObject *executor_submit, *eager_factory;
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "O!O!O!OOO:_adopt", names, &PyType_Type, &event_loop,
+            &PyType_Type, &task_group, &PyType_Type, &timeout, &wait_for_one,
+            &executor_submit, &eager_factory)) {
         return NULL;
     }
     PyaioState *state = pyaio_module_state(module);
@@ -127,6 +129,7 @@ module_adopt(PyObject *module, PyObject *args, PyObject *kwargs)
     Py_XSETREF(state->wait_for_one, Py_NewRef(wait_for_one));
     Py_XSETREF(state->executor_submit, Py_NewRef(executor_submit));
     Py_XSETREF(state->Timeout, Py_NewRef(timeout));
+    Py_XSETREF(state->eager_factory, Py_NewRef(eager_factory));
     Py_RETURN_NONE;
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _core, _executor, _stock
 from ._as_completed import wait_for_one
+from ._eager import eager_task_factory
 from ._loop import EventLoop
 from ._taskgroup import TaskGroup
 from ._timeout import Timeout
@@ -46,6 +47,7 @@ _core._adopt(
     timeout=Timeout,
     wait_for_one=wait_for_one,
     executor_submit=_executor.submit if _executor.is_known() else None,
+    eager_factory=eager_task_factory,
 )
 _join_registry()
 os.register_at_fork(after_in_child=_core._after_fork)

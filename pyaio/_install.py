@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _core, _locks, _policy, _queues, _stock
 from ._as_completed import as_completed
+from ._eager import eager_task_factory
 from ._stock import events, futures, taskgroups, tasks, timeouts
 from ._taskgroup import TaskGroup
 from ._timeout import Timeout
@@ -35,7 +36,7 @@ def _natives() -> Iterator[tuple[Any, Any]]:
     yield from _locks.NATIVES.items()
     yield from _queues.NATIVES.items()
     if hasattr(tasks, "eager_task_factory"):
-        yield tasks.eager_task_factory, tasks.create_eager_task_factory(_core.Task)
+        yield tasks.eager_task_factory, eager_task_factory
     if _stock.HAS_POLICIES:
         yield _stock.DefaultEventLoopPolicy, _policy.EventLoopPolicy
     else:

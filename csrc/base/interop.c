@@ -319,6 +319,26 @@ pyaio_current_task(PyaioState *state, const PyaioTaskPlace *place,
 /* --- eager starts -------------------------------------------------------- */
 
 #if PYAIO_HAS_EAGER
+/* Makes `task`, or none where it is None, current; returns what was, or None: a
+ * new reference. */
+static PyObject *
+swap_current_task(PyaioState *state, const PyaioTaskPlace *place,
+                  PyObject *loop, PyObject *task)
+{
+#if PYAIO_HAS_CALL_GRAPH
+    PyObject **field = pyaio_current_task_field(state, place);
+    if (field != NULL && *thread_field(state->running_loop_offset) == loop) {
+        PyObject *previous = *field;
+        *field = task == Py_None ? NULL : Py_NewRef(task);
+        return previous ? previous : Py_NewRef(Py_None);
+    }
+#else
+    (void)place;
+#endif
+    return PyObject_CallFunctionObjArgs(state->swap_current_task, loop, task,
+                                        NULL);
+}
+
 int
 pyaio_eager_enter(PyaioState *state, const PyaioTaskPlace *place,
                   PyObject *loop, PyObject *task, PyaioEagerScope *scope)
@@ -332,8 +352,7 @@ pyaio_eager_enter(PyaioState *state, const PyaioTaskPlace *place,
         scope->outer = *place->current;
         *place->current = *place->written = NULL;
     }
-    scope->previous = PyObject_CallFunctionObjArgs(state->swap_current_task,
-                                                   loop, task, NULL);
+    scope->previous = swap_current_task(state, place, loop, task);
     if (scope->previous == NULL && scope->outer != NULL) {
         *place->current = *place->written = scope->outer;
     }
@@ -345,8 +364,7 @@ pyaio_eager_leave(PyaioState *state, const PyaioTaskPlace *place,
                   PyObject *loop, PyaioEagerScope *scope)
 {
     PyObject *raised = PyErr_GetRaisedException();
-    PyObject *task = PyObject_CallFunctionObjArgs(state->swap_current_task,
-                                                  loop, scope->previous, NULL);
+    PyObject *task = swap_current_task(state, place, loop, scope->previous);
     Py_DECREF(scope->previous);
     if (scope->outer != NULL) {
         *place->current = *place->written = scope->outer;

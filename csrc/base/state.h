@@ -131,6 +131,7 @@
     X(swap_current_task)        \
     X(register_task)            \
     X(register_eager_task)      \
+    X(eager_factory)            \
     X(unregister_eager_task)    \
     X(awaited_by_add)           \
     X(awaited_by_discard)       \

@@ -434,10 +434,14 @@ pyaio_loop_create_task(PyaioState *state, PyObject *loop, PyObject *coro,
 {
     PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
     if (sched != NULL && sched->poller != NULL &&
-        sched->task_factory == NULL &&
-        pyaio_sched_is_native(sched, PYAIO_LOOP_CREATE_TASK) &&
-        pyaio_task_class_is_ours(state)) {
-        return pyaio_task_create(state, loop, coro, values, names);
+        pyaio_sched_is_native(sched, PYAIO_LOOP_CREATE_TASK)) {
+        if (sched->task_factory == NULL && pyaio_task_class_is_ours(state)) {
+            return pyaio_task_create(state, loop, coro, values, names);
+        }
+        if (sched->task_factory == state->eager_factory && names == NULL &&
+            !sched->debug) {
+            return pyaio_task_new(state, coro, loop, NULL, NULL, 1);
+        }
     }
     PyObject *method = PyObject_GetAttr(loop, state->str_create_task);
     if (method == NULL) {
