@@ -319,8 +319,8 @@ pyaio_current_task(PyaioState *state, const PyaioTaskPlace *place,
 /* --- eager starts -------------------------------------------------------- */
 
 #if PYAIO_HAS_EAGER
-/* Makes `task` current, or none where it is None; returns what was, or None, as
- * a new reference. */
+/* Makes `task` current, or none where it is None. Returns what was before, or
+ * None: a new reference. */
 static PyObject *
 swap_current_task(PyaioState *state, const PyaioTaskPlace *place,
                   PyObject *loop, PyObject *task)
