@@ -1,5 +1,7 @@
 """The hunt for leaks (pytest --leaks) finds what leaks, and nothing else."""
 
+import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,9 +36,20 @@ def test_a_cache_that_fills_up():
 """
 
 
-@pytest.mark.skipif(
+debug_build = pytest.mark.skipif(
     not hasattr(sys, "gettotalrefcount"), reason="needs an interpreter built for debugging"
 )
+
+
+@debug_build
+def test_the_extension_counts_references():
+    """Otherwise what it leaks could not be seen: its headers may be those of a release build."""
+    spec = importlib.util.find_spec("pyaio._core")
+    nm = ["nm", "--dynamic", "--undefined-only", spec.origin]
+    assert "RefTotal" in subprocess.run(nm, check=True, capture_output=True, text=True).stdout
+
+
+@debug_build
 def test_what_leaks_is_found(python, tmp_path):
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_leaking.py").write_text(TESTS)
