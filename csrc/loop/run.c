@@ -110,6 +110,7 @@ run_forever_end(PyaioLoop *self)
     PyObject *raised = PyErr_GetRaisedException();
     sched->stopping = 0;
     sched->thread_id = 0;
+    sched->thread = NULL;
     keep_first(&raised, pyaio_set_running_loop(sched->state, Py_None));
     keep_first(&raised, track_coroutine_origins(self, 0));
     keep_first(&raised, restore_asyncgen_hooks(self));
@@ -130,6 +131,7 @@ Loop_run_forever_setup(PyObject *op, PyObject *Py_UNUSED(unused))
         return NULL;
     }
     sched->thread_id = PyThread_get_thread_ident();
+    sched->thread = PyThreadState_Get();
     if (track_coroutine_origins(self, sched->debug) < 0 ||
         install_asyncgen_hooks(self) < 0 ||
         pyaio_set_running_loop(sched->state, op) < 0) {
