@@ -116,8 +116,8 @@ class Plan:
             },
         )
 
-    def add_tests(self, name: str, folder: str, seconds: float = 60.0) -> None:
-        """Add a step that runs a folder of tests in an environment."""
+    def add_tests(self, name: str, folder: str, seconds: float = 60.0, **variables: str) -> None:
+        """Add a step that runs a folder of tests in an environment, with these variables."""
         self.add(
             f"{name}: {folder}",
             self.bin(name, "pytest"),
@@ -127,7 +127,7 @@ class Plan:
             after=f"{name}: build",
             interpreter=name,
             seconds=seconds,
-            environment=self.conformance(name) if folder == "conformance" else {},
+            environment=variables,
         )
 
     def conformance(self, name: str) -> dict[str, str]:
@@ -144,10 +144,11 @@ class Plan:
         self.add_build(name, f"[{','.join(extras)}]", name)
         slow = 2.5 if name.endswith("d") else 1.0
         if name != README_ON:
-            self.add_tests(name, "conformance", 600 * slow)
+            self.add_tests(name, "conformance", 600 * slow, **self.conformance(name))
             self.add_tests(name, "unit", 60 * slow)
             self.add_tests(name, "isolated", 70 * slow)
-        self.add_tests(name, "differential", 120 * slow)
+        programs = 2000 if name in TYPED else 500
+        self.add_tests(name, "differential", 100 * slow, DIFFERENTIAL_PROGRAMS=str(programs))
         if name in ECOSYSTEM_ON:
             self.add_tests(name, "ecosystem", 20)
         if name == README_ON:
