@@ -266,7 +266,7 @@ def ask_current(s: Step) -> Any:
 @kind()
 def set_name(s: Step) -> Any:
     """Another name."""
-    return s.task and s.task.set_name(f"{s.task.get_name()}~{s.b}")
+    return s.task and s.task.set_name(f"{s.here}~{s.b}")
 
 
 # --- context variables ----------------------------------------------------------------------
