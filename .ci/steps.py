@@ -197,7 +197,7 @@ class Plan:
         )
         self.add(
             f"{LEAKS_ON}: leaks",
-            *(self.bin(LEAKS_ON, "pytest"), "-q", "-rfE", "tests/unit", "--leaks"),
+            *(self.bin(LEAKS_ON, "pytest"), "-q", "-rfE", "tests/unit", "--leaks", "3:3"),
             after=f"{LEAKS_ON}: build",
             interpreter=LEAKS_ON,
             seconds=900,

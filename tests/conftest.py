@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep a descriptor of the real stderr, for the report of a hang; begin a hunt for leaks."""
-    config.addinivalue_line("markers", "not_repeated(reason): --leaks runs the test only once")
+    config.addinivalue_line("markers", "not_repeated(reason): --leaks leaves the test out")
     if config.option.leaks:
         if not hasattr(sys, "gettotalrefcount"):
             raise pytest.UsageError("--leaks needs an interpreter that was built for debugging")

@@ -3,7 +3,8 @@
 As `-R 3:3` of CPython's own tests does, each test is run again and again until references, memory
 blocks and open descriptors stay the same: after a run that leaves nothing behind it is done with.
 At most WARM-UPS + RUNS are made, fixtures included; what grew in each of the last RUNS leaks, and
-fails the test. Tests of stock asyncio are left out: its leaks are not ours.
+fails the test. Left out are tests of stock asyncio, whose leaks are not ours, those of pyaio
+installed into it, which are the same once more, and those that cannot be repeated.
 """
 
 import array
@@ -15,18 +16,22 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 COUNTED = ("references", "memory blocks", "open descriptors")
+TESTED = "pyaio"
 # Fixtures whose tests cannot be repeated, or gain nothing from it, and why.
 NOT_REPEATED = {
     "python": "runs in a process of its own",
     "program": "runs in a process of its own",
+    "many": "only does more often what other tests do",
     "tmp_path": "every temporary folder is remembered until the session ends",
 }
+clear_caches = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
 
 
 def counts() -> tuple[int, int, int]:
     """Everything that is alive, after what is garbage has gone."""
     for _ in range(2):
         gc.collect()
+    clear_caches()  # one of which keeps attribute names, though made for one look-up only
     descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (makes no objects)
     return sys.gettotalrefcount(), sys.getallocatedblocks(), descriptors
 
@@ -38,10 +43,13 @@ class LeakHunt:
         self.warmups = warmups
         self.runs = runs
         self.hunted = self.repeated = 0
-        self.skipped: dict[str, int] = {}
+        self.left_out: dict[str, int] = {}
 
-    def leaves(self, item: pytest.Item) -> str | None:
-        """Why a test is not repeated."""
+    def reason(self, item: pytest.Item) -> str | None:
+        """Why a test is left out."""
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and callspec.params.get("impl", TESTED) != TESTED:
+            return "is of stock asyncio, or of what is installed into it"
         for name, reason in NOT_REPEATED.items():
             if name in item.fixturenames:
                 return reason
@@ -55,6 +63,7 @@ class LeakHunt:
             return runtestprotocol(item, log=False, nextitem=None)
         finally:
             item._initrequest()
+            item._report_sections.clear()  # the output of every run
             sys.last_exc = sys.last_type = sys.last_value = sys.last_traceback = None
 
     def grown(self, item: pytest.Item) -> list[list[int]]:
@@ -62,6 +71,8 @@ class LeakHunt:
         runs = self.warmups + self.runs
         # Made beforehand, so that keeping count changes no count.
         steps = [array.array("q", [0] * runs) for _ in COUNTED]
+        gc.collect()
+        gc.freeze()  # so that it stays cheap, whatever earlier tests and their reports have left
         before = counts()
         for run in range(runs):
             failed = any(report.failed for report in self.once(item))
@@ -86,32 +97,31 @@ class LeakHunt:
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         reports = self.once(item)
-        reason = self.leaves(item)
         if all(report.passed for report in reports):
-            if reason is not None:
-                self.skipped[reason] = self.skipped.get(reason, 0) + 1
-            else:
-                self.hunted += 1
-                call = pytest.CallInfo.from_call(lambda: self.check(item), "call")
-                if call.excinfo is not None:
-                    reports = [item.ihook.pytest_runtest_makereport(item=item, call=call)]
-                del call
+            self.hunted += 1
+            call = pytest.CallInfo.from_call(lambda: self.check(item), "call")
+            if call.excinfo is not None:
+                reports = [item.ihook.pytest_runtest_makereport(item=item, call=call)]
+            del call
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        def ours(item: pytest.Item) -> bool:
-            callspec = getattr(item, "callspec", None)
-            return callspec is None or callspec.params.get("impl") != "asyncio"
-
-        items[:] = filter(ours, items)
+        kept = []
+        for item in items:
+            reason = self.reason(item)
+            if reason is None:
+                kept.append(item)
+            else:
+                self.left_out[reason] = self.left_out.get(reason, 0) + 1
+        items[:] = kept
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(
             f"leaks: {self.hunted} tests were repeated, {self.repeated / max(self.hunted, 1):.1f} "
             "times on average"
         )
-        for reason, number in self.skipped.items():
-            terminalreporter.write_line(f"leaks: {number} tests were run once: each {reason}")
+        for reason, number in self.left_out.items():
+            terminalreporter.write_line(f"leaks: {number} tests were left out: each {reason}")

@@ -2,11 +2,18 @@
 
 import asyncio
 import gc
+import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+
+@pytest.fixture
+def many() -> int:
+    """A number that only a linear cost survives, and no recursion; debug builds are slow."""
+    return 20_000 if hasattr(sys, "gettotalrefcount") else 100_000
 
 
 @pytest.fixture

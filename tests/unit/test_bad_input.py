@@ -233,12 +233,12 @@ def test_deep_recursion_of_awaits(same_error):
     assert same_error(main) is RecursionError
 
 
-def test_deep_recursion_in_callbacks_of_futures(same_error):
-    """A chain of a hundred thousand futures, each ended by the callback of the one before."""
+def test_deep_recursion_in_callbacks_of_futures(same_error, many):
+    """A long chain of futures, each ended by the callback of the one before."""
 
     async def main(aio):
         loop = asyncio.get_running_loop()
-        futures = [loop.create_future() for _ in range(100_000)]
+        futures = [loop.create_future() for _ in range(many)]
         for one, other in itertools.pairwise(futures):
             one.add_done_callback(lambda _, other=other: other.set_result(None))
         futures[0].set_result(None)
@@ -247,19 +247,19 @@ def test_deep_recursion_in_callbacks_of_futures(same_error):
     assert same_error(main) is None
 
 
-def test_dropping_a_long_chain_does_not_overflow_the_stack(impl, run):
-    """Freeing a hundred thousand objects that hold one another must not recurse in C."""
+def test_dropping_a_long_chain_does_not_overflow_the_stack(impl, run, many):
+    """Freeing very many objects that hold one another must not recurse in C."""
 
     async def main():
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        for _ in range(100_000):
+        for _ in range(many):
             outer = loop.create_future()
             outer.set_result(future)
             future = outer
         del outer
         task = impl.create_task(nothing())
-        for _ in range(100_000):
+        for _ in range(many):
             callback = impl.Future(loop=loop)
             callback.add_done_callback(task.add_done_callback)
             task = callback

@@ -271,10 +271,10 @@ def test_storm(impl, run, side):
 
 
 @pytest.mark.parametrize("side", ["get", "put"])
-def test_great_storm(side):
-    """Of 100,000, where stock's search through its deque takes minutes."""
+def test_great_storm(side, many):
+    """Of very many, where stock's search through its deque takes minutes."""
     import pyaio
 
     loop = pyaio.new_event_loop()
-    storm(pyaio, loop.run_until_complete, 100_000, side)
+    storm(pyaio, loop.run_until_complete, many, side)
     loop.close()

@@ -312,10 +312,10 @@ def test_garbage_is_collected(impl, run):
     run(main())
 
 
-def test_a_storm(impl, run):
+def test_a_storm(impl, run, many):
     """Waiters of one shielded future, cancelled in random order, some twice, some while they
     wake up. pyaio's cost is linear in their number."""
-    count = 2_000 if impl.shield.__module__ == "asyncio.tasks" else 100_000
+    count = 2_000 if impl.shield.__module__ == "asyncio.tasks" else many
 
     async def main():
         loop = asyncio.get_running_loop()

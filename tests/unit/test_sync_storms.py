@@ -8,13 +8,12 @@ import random
 
 import pytest
 
-COUNT = 100_000
 COUNT_ON_STOCK = 2_000
 
 
 @pytest.fixture
-def count(request):
-    return COUNT_ON_STOCK if request.node.callspec.params["impl"] == "asyncio" else COUNT
+def count(request, many):
+    return COUNT_ON_STOCK if request.node.callspec.params["impl"] == "asyncio" else many
 
 
 def cancel_some(rng, tasks, share):
