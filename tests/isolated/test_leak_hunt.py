@@ -17,9 +17,11 @@ def pytest_configure(config):
     config.pluginmanager.register(leaks.LeakHunt(3, 3))
 """
 TESTS = """
+import itertools
 import os
 
 kept = []
+numbers = itertools.count()
 
 def test_objects():
     kept.append(object())
@@ -33,6 +35,12 @@ def test_flat():
 def test_a_cache_that_fills_up():
     if len(kept) < 10:
         kept.append(object())
+
+def test_names_that_are_looked_up_once():
+    assert not hasattr(object, f"name{next(numbers)}")
+
+def test_output():
+    print("output")
 """
 
 
@@ -54,6 +62,6 @@ def test_what_leaks_is_found(python, tmp_path):
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_leaking.py").write_text(TESTS)
     done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path)
-    assert "2 failed, 2 passed" in done.stdout
+    assert "2 failed, 4 passed" in done.stdout
     assert "leaks references: [" in done.stdout
     assert "leaks open descriptors: [1, 1, 1]" in done.stdout
