@@ -180,9 +180,11 @@ def test_end_of_file(same_as_stock, kind, keep_open):
     same_as_stock(main)
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("oops"), OSError(12345, "of the user's")])
+@pytest.mark.parametrize(
+    ("error", "arguments"), [(ZeroDivisionError, ["oops"]), (OSError, [12345, "of the user's"])]
+)
 @pytest.mark.parametrize("where", ["data_received", "eof_received", "pause_writing"])
-def test_callbacks_that_fail(same_as_stock, logged, where, error):
+def test_callbacks_that_fail(same_as_stock, logged, where, error, arguments):
     async def main(aio):
         loop = asyncio.get_running_loop()
         reports = []
@@ -197,7 +199,7 @@ def test_callbacks_that_fail(same_as_stock, logged, where, error):
 
         def fail(self, *args):
             self.note(where)
-            raise error
+            raise error(*arguments)
 
         setattr(Failing, where, fail)
         transport, protocol, theirs = await connect(Failing)
