@@ -211,6 +211,7 @@ def test_a_coroutine_closed_under_its_task(same_as_stock):
     same_as_stock(main)
 
 
+@pytest.mark.not_repeated("asyncio remembers the first hundred types of coroutines")
 def test_a_send_that_cancels_awaits_and_raises(same_as_stock):
     """A coroutine-like object that changes its own task while it is being stepped."""
 

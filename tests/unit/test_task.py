@@ -168,6 +168,7 @@ def test_a_generator_is_not_a_coroutine(impl, loop):
         loop.create_task(generator())
 
 
+@pytest.mark.not_repeated("asyncio remembers the first hundred types of coroutines")
 def test_a_coroutine_like_object_is_accepted(impl, run):
     class Steps(collections.abc.Coroutine):
         def __init__(self):

@@ -111,6 +111,7 @@ def test_repr_names_the_subclass(impl, loop, turn):
     turn()
 
 
+@pytest.mark.not_repeated("asyncio remembers the first hundred types of coroutines")
 def test_repr_does_not_fail_on_odd_coroutines(impl, loop, turn):
     class Odd:
         def send(self, value):

@@ -59,7 +59,7 @@ def test_arguments_and_results(loop):
 )
 def test_exceptions(impl, run, same_as_stock, error):
     def work():
-        raise error
+        raise type(error)(*error.args)
 
     async def program(aio):
         loop = asyncio.get_running_loop()
