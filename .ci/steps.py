@@ -200,7 +200,7 @@ class Plan:
             *(self.bin(LEAKS_ON, "pytest"), "-q", "-rfE", "tests/unit", "--leaks", "3:3"),
             after=f"{LEAKS_ON}: build",
             interpreter=LEAKS_ON,
-            seconds=900,
+            seconds=200,
         )
 
     def add_tools(self) -> None:

@@ -74,6 +74,9 @@ pyaio_deadline_fire(PyaioDeadline *self)
 {
     if (self->stale > 0) {
         self->stale--;
+        if (self->loop == NULL) { /* cleared since, which is not done again */
+            Py_CLEAR(self->context);
+        }
         return 0;
     }
     int armed = self->armed;
