@@ -6,6 +6,7 @@ import faulthandler
 import gc
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import types
@@ -33,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep a descriptor of the real stderr, for the report of a hang; begin a hunt for leaks."""
+    # A job in the background starts with interrupts ignored, and its children as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "not_repeated(reason): --leaks leaves the test out")
     if config.option.leaks:
         if not hasattr(sys, "gettotalrefcount"):

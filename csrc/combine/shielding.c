@@ -23,7 +23,7 @@ typedef struct {
 static int
 shield_pass_on(PyaioState *state, PyaioFuture *inner, PyObject *op)
 {
-    PyaioFuture *outer = pyaio_as_native_future(state, op);
+    PyaioFuture *outer = pyaio_own_future(state, op);
     PyaioFutureBase *base = pyaio_future_base(inner);
     int cancelled = base->state == PYAIO_FUTURE_CANCELLED;
     if (pyaio_future_state(outer) == PYAIO_FUTURE_CANCELLED) {
@@ -52,7 +52,7 @@ shield_inner_ended(PyaioState *state, Shield *self)
         pyaio_any_awaited_by_discard(state, self->inner, self->task) < 0) {
         return -1;
     }
-    return shield_pass_on(state, pyaio_as_native_future(state, self->inner),
+    return shield_pass_on(state, pyaio_own_future(state, self->inner),
                           self->outer);
 }
 
@@ -107,8 +107,8 @@ shield_log_from_now(PyaioState *state, PyObject *inner)
         return -1;
     }
     Py_DECREF(removed);
-    return pyaio_future_add_callback(
-        state, pyaio_as_native_future(state, inner), function, NULL);
+    return pyaio_future_add_callback(state, pyaio_own_future(state, inner),
+                                     function, NULL);
 }
 
 /* Takes the shield out of its list, and an empty list out of the inner
@@ -126,9 +126,9 @@ shield_leave(PyaioState *state, Shield *self)
     if (last) {
         Shielding *list = PYAIO_CONTAINER_OF(head, Shielding, shields);
         Py_INCREF(list);
-        err = pyaio_future_remove_waiter(
-            state, pyaio_as_native_future(state, self->inner), &shielding_kind,
-            (PyObject *)list);
+        err = pyaio_future_remove_waiter(state,
+                                         pyaio_own_future(state, self->inner),
+                                         &shielding_kind, (PyObject *)list);
         Py_DECREF(list);
     }
     Py_DECREF(self); /* whoever calls this holds another reference */
@@ -140,7 +140,7 @@ shield_outer_ended(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
 {
     Shield *self = (Shield *)a;
     PyaioFuture *inner =
-        self->inner ? pyaio_as_native_future(state, self->inner) : NULL;
+        self->inner ? pyaio_own_future(state, self->inner) : NULL;
     if (inner == NULL || pyaio_future_done(inner)) {
         return 0;
     }
@@ -217,14 +217,13 @@ pyaio_shield_connect(PyaioState *state, PyObject *inner, PyObject *outer,
     int err = task ? pyaio_any_awaited_by_add(state, inner, task) : 0;
     Shielding *list = NULL;
     if (err == 0) {
-        list = require_shielding(state, pyaio_as_native_future(state, inner));
+        list = require_shielding(state, pyaio_own_future(state, inner));
         err = list ? 0 : -1;
     }
     if (err == 0) {
         pyaio_list_append(&list->shields, &self->link);
         Py_INCREF(self);
-        err = pyaio_future_add_waiter(state,
-                                      pyaio_as_native_future(state, outer),
+        err = pyaio_future_add_waiter(state, pyaio_own_future(state, outer),
                                       &shield_outer_kind, (PyObject *)self);
     }
     Py_XDECREF(list);

@@ -322,7 +322,7 @@ static PyObject *
 default_executor(PyaioState *state, PyObject *loop)
 {
     PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
-    if (sched->poller == NULL || sched->debug ||
+    if (sched == NULL || sched->poller == NULL || sched->debug ||
         state->executor_submit == NULL || state->executor_submit == Py_None) {
         return NULL;
     }
