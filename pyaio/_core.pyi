@@ -212,6 +212,7 @@ class Barrier(metaclass=NativeMeta):
     async def __aenter__(self) -> Self: ...  # as asyncio's published type has it; it is an int
     async def __aexit__(self, *args: object) -> None: ...
 
+@disjoint_base
 class Queue(metaclass=NativeMeta):
     """The native half of pyaio.Queue and of those derived from it."""
 

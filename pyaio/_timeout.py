@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import final
+
 from . import _core, _stock
 
 
+@final
 class Timeout(_core.Timeout, _stock.timeouts.Timeout):  # type: ignore[misc]
     """An asynchronous context manager with a deadline; mirrors asyncio.Timeout (3.11).
 
