@@ -190,6 +190,7 @@ class Plan:
         self.add(
             f"{DEBUG_ALLOCATOR_ON}: debug allocator",
             *(self.bin(DEBUG_ALLOCATOR_ON, "pytest"), "-q", "-rfE", "tests/unit"),
+            *("-k", "not installed and not asyncio"),
             after=f"{DEBUG_ALLOCATOR_ON}: build",
             interpreter=DEBUG_ALLOCATOR_ON,
             seconds=150,
