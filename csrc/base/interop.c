@@ -441,3 +441,18 @@ pyaio_stock_awaited_by_discard(PyaioState *state, PyObject *op,
         state, state->str_future_discard_from_awaited_by, op, waiter);
 }
 #endif
+
+/* --- what the running release does -------------------------------------- */
+
+int
+pyaio_stock_mentions(PyObject *function, const char *names, const char *name)
+{
+    PyObject *code = PyObject_GetAttrString(function, "__code__");
+    PyObject *tuple = code ? PyObject_GetAttrString(code, names) : NULL;
+    PyObject *wanted = PyUnicode_FromString(name);
+    int found = tuple && wanted ? PySequence_Contains(tuple, wanted) : -1;
+    Py_XDECREF(code);
+    Py_XDECREF(tuple);
+    Py_XDECREF(wanted);
+    return found;
+}

@@ -108,4 +108,10 @@ pyaio_awaited_by_discard(PyaioState *Py_UNUSED(state),
 #define pyaio_stock_awaited_by_discard pyaio_awaited_by_discard
 #endif
 
+/* Whether `name` is in the tuple `names` ("co_names", "co_varnames") of a
+ * stock function's code, by which patch releases tell themselves apart; -1 on
+ * error. */
+int pyaio_stock_mentions(PyObject *function, const char *names,
+                         const char *name);
+
 #endif

@@ -127,17 +127,8 @@ group_watch_child(PyaioState *state, PyaioTaskGroup *self, PyObject *task)
 static int
 stock_create_mentions(PyaioState *state, const char *name)
 {
-    PyObject *code =
-        PyObject_GetAttrString(state->stock_TaskGroup_create, "__code__");
-    PyObject *names = code ? PyObject_GetAttrString(code, "co_names") : NULL;
-    PyObject *wanted = PyUnicode_FromString(name);
-    int found = names != NULL && wanted != NULL
-                    ? PySequence_Contains(names, wanted)
-                    : -1;
-    Py_XDECREF(code);
-    Py_XDECREF(names);
-    Py_XDECREF(wanted);
-    return found;
+    return pyaio_stock_mentions(state->stock_TaskGroup_create, "co_names",
+                                name);
 }
 
 /* Whether a child that has ended by the time create_task() has made it is

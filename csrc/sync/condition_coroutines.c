@@ -1,5 +1,6 @@
 /* Condition: its coroutines. */
 #include "sync/condition.h"
+#include "base/interop.h"
 
 typedef struct {
     PyaioWaiting base;

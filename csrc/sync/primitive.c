@@ -153,19 +153,6 @@ pyaio_raise_again(PyObject *raised)
 /* --- making them --------------------------------------------------------- */
 
 int
-pyaio_stock_mentions(PyObject *function, const char *names, const char *name)
-{
-    PyObject *code = PyObject_GetAttrString(function, "__code__");
-    PyObject *tuple = code ? PyObject_GetAttrString(code, names) : NULL;
-    PyObject *wanted = PyUnicode_FromString(name);
-    int found = tuple && wanted ? PySequence_Contains(tuple, wanted) : -1;
-    Py_XDECREF(code);
-    Py_XDECREF(tuple);
-    Py_XDECREF(wanted);
-    return found;
-}
-
-int
 pyaio_primitive_stock_init(PyObject *stock, PyObject *op, PyObject *args,
                            PyObject *kwargs)
 {

@@ -50,11 +50,6 @@ pyaio_primitive_replaced(PyaioState *state, PyObject *op,
 PyObject *pyaio_primitive_loop(PyaioState *state, PyObject *op,
                                unsigned replaced);
 
-/* Whether `name` is in the tuple `names` ("co_names", "co_varnames") of a
- * stock function's code, by which patch releases tell themselves apart; -1 on
- * error. */
-int pyaio_stock_mentions(PyObject *function, const char *names,
-                         const char *name);
 /* __init__() of the stock class, with arguments that are not the usual. */
 int pyaio_primitive_stock_init(PyObject *stock, PyObject *op, PyObject *args,
                                PyObject *kwargs);

@@ -1,5 +1,6 @@
 /* Semaphore and BoundedSemaphore: their Python face. */
 #include "sync/semaphore.h"
+#include "base/interop.h"
 #include "base/meta.h"
 #include "sync/sync.h"
 
