@@ -6,14 +6,9 @@
 PyaioScheduler *
 pyaio_deadline_scheduler(PyaioState *state, PyObject *loop)
 {
-    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
-    const unsigned methods =
-        PYAIO_LOOP_CALL_SOON | PYAIO_LOOP_CALL_AT | PYAIO_LOOP_TIME;
-    if (sched == NULL || sched->poller == NULL || sched->debug ||
-        !pyaio_sched_is_native(sched, methods)) {
-        return NULL;
-    }
-    return sched;
+    return pyaio_sched_direct(state, loop,
+                              PYAIO_LOOP_CALL_SOON | PYAIO_LOOP_CALL_AT |
+                                  PYAIO_LOOP_TIME);
 }
 
 int

@@ -5,15 +5,12 @@
 static PyaioScheduler *
 delay_scheduler(PyaioState *state, PyObject *loop, PyObject *seconds)
 {
-    const unsigned methods =
-        PYAIO_LOOP_CALL_LATER | PYAIO_LOOP_CALL_AT | PYAIO_LOOP_TIME;
-    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
-    if (sched == NULL || sched->poller == NULL || sched->debug ||
-        !(PyFloat_CheckExact(seconds) || PyLong_CheckExact(seconds)) ||
-        !pyaio_sched_is_native(sched, methods)) {
+    if (!PyFloat_CheckExact(seconds) && !PyLong_CheckExact(seconds)) {
         return NULL;
     }
-    return sched;
+    return pyaio_sched_direct(state, loop,
+                              PYAIO_LOOP_CALL_LATER | PYAIO_LOOP_CALL_AT |
+                                  PYAIO_LOOP_TIME);
 }
 
 static int

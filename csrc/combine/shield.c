@@ -9,12 +9,8 @@
 static int
 makes_plain_future(PyaioState *state, PyaioFuture *inner)
 {
-    if (inner == NULL || inner->loop == NULL) {
-        return 0;
-    }
-    PyaioScheduler *sched = pyaio_scheduler_of(state, inner->loop);
-    return sched != NULL && sched->poller != NULL && !sched->debug &&
-           pyaio_sched_is_native(sched, PYAIO_LOOP_CREATE_FUTURE);
+    return inner != NULL && inner->loop != NULL &&
+           pyaio_sched_direct(state, inner->loop, PYAIO_LOOP_CREATE_FUTURE);
 }
 
 /* The task that runs on the inner future's loop, where the running version

@@ -65,13 +65,11 @@ static int
 sleep_schedule(PyaioState *state, Sleep *self, PyObject *loop,
                PyObject *future)
 {
-    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
-    const unsigned methods =
-        PYAIO_LOOP_CALL_LATER | PYAIO_LOOP_CALL_AT | PYAIO_LOOP_TIME;
-    if (sched != NULL && sched->poller != NULL && !sched->debug &&
-        Py_IS_TYPE(future, state->Future_type) &&
-        ((PyaioFutureObject *)future)->future.loop == loop &&
-        pyaio_sched_is_native(sched, methods)) {
+    PyaioScheduler *sched = pyaio_sched_direct(
+        state, loop,
+        PYAIO_LOOP_CALL_LATER | PYAIO_LOOP_CALL_AT | PYAIO_LOOP_TIME);
+    if (sched != NULL && Py_IS_TYPE(future, state->Future_type) &&
+        ((PyaioFutureObject *)future)->future.loop == loop) {
         return sleep_schedule_directly(self, sched);
     }
     PyObject *call_later = PyObject_GetAttr(loop, state->str_call_later);

@@ -321,8 +321,7 @@ submit_directly(PyaioState *state, PyObject *loop, PyObject *executor,
 static PyObject *
 default_executor(PyaioState *state, PyObject *loop)
 {
-    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
-    if (sched == NULL || sched->poller == NULL || sched->debug ||
+    if (pyaio_sched_direct(state, loop, 0) == NULL ||
         state->executor_submit == NULL || state->executor_submit == Py_None) {
         return NULL;
     }

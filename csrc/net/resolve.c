@@ -52,9 +52,7 @@ static int
 may_answer(PyaioState *state, PyObject *loop, PyObject *name,
            PyObject *function)
 {
-    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
-    return sched != NULL && sched->poller != NULL && !sched->debug &&
-           pyaio_sched_is_native(sched, PYAIO_LOOP_RUN_IN_EXECUTOR) &&
+    return pyaio_sched_direct(state, loop, PYAIO_LOOP_RUN_IN_EXECUTOR) &&
            is_original(state->base_events, state->str_socket,
                        state->socket_module) &&
            is_original(state->socket_module, name, function) &&

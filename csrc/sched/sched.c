@@ -481,9 +481,9 @@ int
 pyaio_schedule_threadsafe(PyaioState *state, PyObject *loop,
                           const PyaioReadyKind *kind, PyObject *a)
 {
-    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
-    if (sched != NULL && !sched->debug && sched->poller != NULL &&
-        pyaio_sched_is_native(sched, PYAIO_LOOP_CALL_SOON_THREADSAFE)) {
+    PyaioScheduler *sched =
+        pyaio_sched_direct(state, loop, PYAIO_LOOP_CALL_SOON_THREADSAFE);
+    if (sched != NULL) {
         int err = pyaio_sched_push(sched, kind, a, NULL);
         pyaio_sched_wake(sched);
         return err;

@@ -182,6 +182,19 @@ pyaio_sched_is_native(PyaioScheduler *sched, unsigned mask)
     return !(sched->overridden & mask);
 }
 
+/* The scheduler of a loop of ours whose methods in `mask` may be passed by: it
+ * is open, not in debug mode, and none of them is overridden. NULL for any
+ * other loop. */
+static inline PyaioScheduler *
+pyaio_sched_direct(const PyaioState *state, PyObject *loop, unsigned mask)
+{
+    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
+    return sched != NULL && !sched->debug && sched->poller != NULL &&
+                   pyaio_sched_is_native(sched, mask)
+               ? sched
+               : NULL;
+}
+
 /* Queues an entry, taking new references. Returns 0, or -1 with
  * MemoryError. */
 static inline int
@@ -201,9 +214,9 @@ static inline int
 pyaio_schedule(PyaioState *state, PyObject *loop, const PyaioReadyKind *kind,
                PyObject *a, PyObject *b, int done)
 {
-    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
-    if (sched != NULL && !sched->debug && sched->poller != NULL &&
-        pyaio_sched_is_native(sched, PYAIO_LOOP_CALL_SOON)) {
+    PyaioScheduler *sched =
+        pyaio_sched_direct(state, loop, PYAIO_LOOP_CALL_SOON);
+    if (sched != NULL) {
         return pyaio_sched_push(sched, kind, a, b);
     }
     return pyaio_schedule_slowly(state, loop, kind, a, b, done);

@@ -64,9 +64,9 @@ future_call_soon(PyaioState *state, PyaioFuture *future, PyObject *callback,
 {
     PyObject *loop = future->loop;
     PyObject *op = pyaio_future_object(future);
-    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
-    if (sched != NULL && !sched->debug && sched->poller != NULL &&
-        pyaio_sched_is_native(sched, PYAIO_LOOP_CALL_SOON)) {
+    PyaioScheduler *sched =
+        pyaio_sched_direct(state, loop, PYAIO_LOOP_CALL_SOON);
+    if (sched != NULL) {
         PyObject *handle =
             pyaio_handle_new(state, callback, &op, 1, loop, context);
         if (handle == NULL) {
