@@ -1,7 +1,6 @@
 /* Flow control. */
 #include "net/flow.h"
 #include "base/errors.h"
-#include "sched/report.h"
 
 #define DEFAULT_HIGH (64 * 1024)
 
@@ -144,7 +143,7 @@ pyaio_flow_get_limits(PyaioFlow *flow)
 }
 
 static int
-flow_tell(const PyaioFlowParty *party, PyObject *method, const char *failure)
+flow_tell(const PyaioParty *party, PyObject *method, const char *failure)
 {
     PyaioState *state = party->state;
     PyObject *protocol = Py_NewRef(party->protocol);
@@ -156,12 +155,8 @@ flow_tell(const PyaioFlowParty *party, PyObject *method, const char *failure)
     else if (result == NULL) {
         PyObject *exc = PyErr_GetRaisedException();
         PyObject *message = PyUnicode_FromString(failure);
-        err = message == NULL
-                  ? -1
-                  : pyaio_call_exception_handler(
-                        state, party->loop, message, state->str_exception, exc,
-                        state->str_transport, party->transport,
-                        state->str_protocol, protocol, NULL);
+        PyaioParty told = {state, party->loop, party->transport, protocol};
+        err = message ? pyaio_party_report(&told, exc, message, 0) : -1;
         Py_XDECREF(message);
         Py_DECREF(exc);
     }
@@ -171,7 +166,7 @@ flow_tell(const PyaioFlowParty *party, PyObject *method, const char *failure)
 }
 
 int
-pyaio_flow_pause(PyaioFlow *flow, const PyaioFlowParty *party)
+pyaio_flow_pause(PyaioFlow *flow, const PyaioParty *party)
 {
     flow->paused = 1;
     return flow_tell(party, party->state->str_pause_writing,
@@ -179,7 +174,7 @@ pyaio_flow_pause(PyaioFlow *flow, const PyaioFlowParty *party)
 }
 
 int
-pyaio_flow_resume(PyaioFlow *flow, const PyaioFlowParty *party)
+pyaio_flow_resume(PyaioFlow *flow, const PyaioParty *party)
 {
     flow->paused = 0;
     return flow_tell(party, party->state->str_resume_writing,

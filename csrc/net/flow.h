@@ -2,7 +2,7 @@
 #ifndef PYAIO_NET_FLOW_H
 #define PYAIO_NET_FLOW_H
 
-#include "base/state.h"
+#include "net/party.h"
 
 typedef struct {
     PyObject *high_given; /* owned: the marks as somebody set them, NULL for */
@@ -11,14 +11,6 @@ typedef struct {
     Py_ssize_t low;       /* bytes: resume at or below */
     int paused;           /* the protocol was told to pause */
 } PyaioFlow;
-
-/* Whose flow it is. All borrowed. */
-typedef struct {
-    PyaioState *state;
-    PyObject *loop;
-    PyObject *transport;
-    PyObject *protocol;
-} PyaioFlowParty;
 
 void pyaio_flow_init(PyaioFlow *flow);
 int pyaio_flow_traverse(PyaioFlow *flow, visitproc visit, void *arg);
@@ -34,8 +26,8 @@ PyObject *pyaio_flow_get_low(PyaioFlow *flow);
 
 /* Calls the protocol; what it raises is reported. Return 0, or -1 with an
  * exception that breaks out of the loop. */
-int pyaio_flow_pause(PyaioFlow *flow, const PyaioFlowParty *party);
-int pyaio_flow_resume(PyaioFlow *flow, const PyaioFlowParty *party);
+int pyaio_flow_pause(PyaioFlow *flow, const PyaioParty *party);
+int pyaio_flow_resume(PyaioFlow *flow, const PyaioParty *party);
 
 /* To be asked whenever the backlog has grown, or shrunk, to `size`. */
 static inline int

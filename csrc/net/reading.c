@@ -1,61 +1,9 @@
 /* Reading: one receive for every time that the poller says so. */
 #include "base/context.h"
 #include "base/errors.h"
+#include "net/receive.h"
 #include "net/transport.h"
 #include "sched/watch.h"
-
-/* From this size on, what comes is expected to be as much as the last time
- * and received straight into a bytes object. */
-#define DIRECT_FROM 4096
-
-/* Receives into the scratch memory and copies out. */
-static Py_ssize_t
-receive_copied(PyaioTransport *self, PyObject **data)
-{
-    char *scratch = pyaio_sched_scratch(self->sched);
-    if (scratch == NULL) {
-        return -1;
-    }
-    Py_ssize_t size =
-        pyaio_socket_recv(self->sock, scratch, PYAIO_SCRATCH_SIZE);
-    if (size > 0) {
-        *data = PyBytes_FromStringAndSize(scratch, size);
-        return *data ? size : -1;
-    }
-    return size;
-}
-
-/* Receives into a bytes object of the size that is expected, and what is more
- * into the scratch memory. */
-static Py_ssize_t
-receive_direct(PyaioTransport *self, PyObject **data)
-{
-    char *scratch = pyaio_sched_scratch(self->sched);
-    Py_ssize_t expected = self->last_read;
-    PyObject *op = scratch ? PyBytes_FromStringAndSize(NULL, expected) : NULL;
-    if (op == NULL) {
-        return -1;
-    }
-    struct iovec parts[] = {
-        {PyBytes_AS_STRING(op), (size_t)expected},
-        {scratch, (size_t)(PYAIO_SCRATCH_SIZE - expected)},
-    };
-    Py_ssize_t size = pyaio_socket_recv_parts(
-        self->sock, parts, expected < PYAIO_SCRATCH_SIZE ? 2 : 1);
-    if (size <= 0) {
-        Py_DECREF(op);
-        return size;
-    }
-    if (size != expected && pyaio_bytes_resize(&op, size) < 0) {
-        return -1;
-    }
-    if (size > expected) {
-        memcpy(PyBytes_AS_STRING(op) + expected, scratch,
-               (size_t)(size - expected));
-    }
-    *data = op;
-    return size;
-}
 
 static Py_ssize_t
 receive(PyaioTransport *self, PyObject **data)
@@ -63,8 +11,8 @@ receive(PyaioTransport *self, PyObject **data)
     if (!self->plain) {
         return pyaio_foreign_recv(self->sock, PYAIO_SCRATCH_SIZE, data);
     }
-    return self->last_read < DIRECT_FROM ? receive_copied(self, data)
-                                         : receive_direct(self, data);
+    return pyaio_receive(self->sched, pyaio_socket_recv_parts, self->sock,
+                         self->last_read, data);
 }
 
 static int

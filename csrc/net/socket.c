@@ -85,6 +85,9 @@ pyaio_socket_recv(PyObject *sock, void *buffer, size_t size)
 Py_ssize_t
 pyaio_socket_recv_parts(PyObject *sock, struct iovec *parts, int count)
 {
+    if (count == 1) {
+        return pyaio_socket_recv(sock, parts->iov_base, parts->iov_len);
+    }
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
     SOCKET_CALL(sock, fd, recvmsg(fd, &message, MSG_DONTWAIT));
 }

@@ -3,9 +3,7 @@
 #include "base/context.h"
 #include "base/errors.h"
 #include "sched/handle.h"
-#include "sched/report.h"
 #include "sched/watch.h"
-#include "task/future.h"
 
 /* --- what is queued at the beginning and at the end ---------------------- */
 
@@ -32,25 +30,6 @@ start_reading_run(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
 static const PyaioReadyKind start_reading = {
     .name = "_SelectorTransport._add_reader",
     .run = start_reading_run,
-};
-
-static int
-wake_waiter_run(PyaioState *state, PyObject *waiter, PyObject *Py_UNUSED(b))
-{
-    PyaioFuture *future = pyaio_as_native_future(state, waiter);
-    if (future != NULL &&
-        pyaio_future_state(future) == PYAIO_FUTURE_CANCELLED) {
-        return 0;
-    }
-    PyObject *result = PyObject_CallFunctionObjArgs(
-        state->set_unless_cancelled, waiter, Py_None, NULL);
-    Py_XDECREF(result);
-    return result ? 0 : -1;
-}
-
-static const PyaioReadyKind wake_waiter = {
-    .name = "_set_result_unless_cancelled",
-    .run = wake_waiter_run,
 };
 
 static PyObject *
@@ -141,46 +120,19 @@ register_transport(PyaioState *state, PyaioTransport *self)
     return err;
 }
 
-/* loop.call_soon(protocol.connection_made, transport) */
-static int
-queue_connection_made(PyaioState *state, PyaioTransport *self)
-{
-    PyObject *method =
-        PyObject_GetAttr(self->protocol, state->str_connection_made);
-    PyObject *call_soon =
-        method ? PyObject_GetAttr(self->loop, state->str_call_soon) : NULL;
-    PyObject *result = NULL;
-    if (call_soon != NULL) {
-        PyObject *args[] = {method, (PyObject *)self, self->context};
-        PyObject *names = NULL;
-        if (self->context != NULL) {
-            names = PyTuple_Pack(1, state->str_context);
-        }
-        if (self->context == NULL || names != NULL) {
-            result = PyObject_Vectorcall(call_soon, args, 2, names);
-        }
-        Py_XDECREF(names);
-    }
-    Py_XDECREF(method);
-    Py_XDECREF(call_soon);
-    Py_XDECREF(result);
-    return result ? 0 : -1;
-}
-
 /* In this order: the protocol hears of the connection, then it may get data,
  * then whoever waits for the transport goes on. */
 static int
 queue_beginning(PyaioState *state, PyaioTransport *self, PyObject *waiter)
 {
-    if (queue_connection_made(state, self) < 0 ||
+    PyaioParty party = pyaio_transport_party(state, self);
+    if (pyaio_party_queue_made(&party, self->context) < 0 ||
         pyaio_transport_capture(state, self, &self->read_context) < 0 ||
         pyaio_schedule(state, self->loop, &start_reading, (PyObject *)self,
                        NULL, 0) < 0) {
         return -1;
     }
-    return waiter == NULL ? 0
-                          : pyaio_schedule(state, self->loop, &wake_waiter,
-                                           waiter, NULL, 0);
+    return pyaio_party_queue_wake(&party, waiter);
 }
 
 int
@@ -298,56 +250,24 @@ pyaio_transport_force_close(PyaioState *state, PyaioTransport *self,
     return queue_connection_lost(state, self, exc == Py_None ? NULL : exc);
 }
 
-/* logger.debug("%r: %s", transport, message, exc_info=exc) */
-static int
-log_failure(PyaioState *state, PyaioTransport *self, PyObject *exc,
-            PyObject *message)
-{
-    PyObject *debug = PyObject_GetAttrString(state->logger, "debug");
-    PyObject *args = Py_BuildValue("(sOO)", "%r: %s", self, message);
-    PyObject *kwargs = Py_BuildValue("{sO}", "exc_info", exc);
-    PyObject *done = debug != NULL && args != NULL && kwargs != NULL
-                         ? PyObject_Call(debug, args, kwargs)
-                         : NULL;
-    Py_XDECREF(debug);
-    Py_XDECREF(args);
-    Py_XDECREF(kwargs);
-    Py_XDECREF(done);
-    return done ? 0 : -1;
-}
-
 int
 pyaio_transport_debug(PyaioState *state, PyaioTransport *self,
                       const char *format)
 {
-    int debug = pyaio_loop_get_debug(state, self->loop);
-    if (debug <= 0) {
-        return debug;
-    }
-    PyObject *done =
-        PyObject_CallMethod(state->logger, "debug", "sO", format, self);
-    Py_XDECREF(done);
-    return done ? 0 : -1;
+    PyaioParty party = pyaio_transport_party(state, self);
+    return pyaio_party_log(&party, "debug", format);
 }
 
 int
 pyaio_transport_fatal_error(PyaioState *state, PyaioTransport *self,
                             PyObject *exc, PyObject *message)
 {
-    int err = 0;
     if (self->loop == NULL) {
         return 0;
     }
-    if (PyObject_TypeCheck(exc, (PyTypeObject *)PyExc_OSError)) {
-        int debug = pyaio_loop_get_debug(state, self->loop);
-        err = debug > 0 ? log_failure(state, self, exc, message) : debug;
-    }
-    else {
-        err = pyaio_call_exception_handler(
-            state, self->loop, message, state->str_exception, exc,
-            state->str_transport, (PyObject *)self, state->str_protocol,
-            self->protocol, NULL);
-    }
+    PyaioParty party = pyaio_transport_party(state, self);
+    int usual = PyObject_TypeCheck(exc, (PyTypeObject *)PyExc_OSError);
+    int err = pyaio_party_report(&party, exc, message, usual);
     return err < 0 ? -1 : pyaio_transport_force_close(state, self, exc);
 }
 

@@ -86,6 +86,13 @@ int pyaio_transport_debug(PyaioState *state, PyaioTransport *self,
 int pyaio_transport_capture(PyaioState *state, PyaioTransport *self,
                             PyObject **field);
 
+static inline PyaioParty
+pyaio_transport_party(PyaioState *state, PyaioTransport *self)
+{
+    PyaioParty party = {state, self->loop, (PyObject *)self, self->protocol};
+    return party;
+}
+
 static inline int
 pyaio_transport_is_reading(const PyaioTransport *self)
 {

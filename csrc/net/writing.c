@@ -13,14 +13,6 @@
 /* Writes on a lost connection after which each is warned about. */
 #define SILENT_LOST_WRITES 5
 
-static PyaioFlowParty
-flow_party(PyaioState *state, PyaioTransport *self)
-{
-    PyaioFlowParty party = {state, self->loop, (PyObject *)self,
-                            self->protocol};
-    return party;
-}
-
 int
 pyaio_transport_check_flow(PyaioState *state, PyaioTransport *self)
 {
@@ -28,7 +20,7 @@ pyaio_transport_check_flow(PyaioState *state, PyaioTransport *self)
         self->loop == NULL) {
         return 0;
     }
-    PyaioFlowParty party = flow_party(state, self);
+    PyaioParty party = pyaio_transport_party(state, self);
     return pyaio_flow_pause(&self->flow, &party);
 }
 
@@ -144,7 +136,7 @@ flush(PyaioState *state, PyaioTransport *self)
     }
     pyaio_write_queue_consume(&self->queue, (size_t)sent);
     if (pyaio_flow_must_resume(&self->flow, self->queue.bytes)) {
-        PyaioFlowParty party = flow_party(state, self);
+        PyaioParty party = pyaio_transport_party(state, self);
         if (pyaio_flow_resume(&self->flow, &party) < 0) {
             return -1;
         }
