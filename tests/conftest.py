@@ -20,7 +20,9 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parent.parent
 SECONDS_TO_HANG = float(os.environ.get("PYAIO_TEST_TIMEOUT", "300"))
 STOCK = types.SimpleNamespace(**vars(asyncio))
+TESTS_TO_FREEZE = 100
 stderr_fd = pytest.StashKey[int]()
+tests_run = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,14 +58,22 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Take what is loaded by now out of the collector's reach: full collections are then cheap."""
+    """Keep full collections cheap, which end every unit test."""
+    freeze()
+
+
+def freeze() -> None:
+    """Take what is loaded, and the reports so far, out of the collector's reach."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """End a run that hangs, with the stack of every thread."""
+    """End a run that hangs, with the stack of every thread; leave no old reports to collectors."""
+    item.config.stash[tests_run] = number = item.config.stash.get(tests_run, 0) + 1
+    if number % TESTS_TO_FREEZE == 0:
+        freeze()
     faulthandler.dump_traceback_later(
         SECONDS_TO_HANG, exit=True, file=item.config.stash[stderr_fd]
     )
