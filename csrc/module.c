@@ -130,6 +130,9 @@ module_adopt(PyObject *module, PyObject *args, PyObject *kwargs)
     Py_XSETREF(state->executor_submit, Py_NewRef(executor_submit));
     Py_XSETREF(state->Timeout, Py_NewRef(timeout));
     Py_XSETREF(state->eager_factory, Py_NewRef(eager_factory));
+    if (pyaio_sched_note_originals(state, event_loop) < 0) {
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 

@@ -157,6 +157,7 @@
     X(stock_socket_base)        \
     X(sendfile_try_native)      \
     X(minus_one)                \
+    X(loop_originals)           \
     X(EventLoop)                \
     X(stock_wait)               \
     X(stock_as_completed)       \
@@ -188,6 +189,18 @@
     X(Task)                           \
     X(Timeout)                        \
     X(_asyncio_future_blocking)       \
+    X(remove_writer)                  \
+    X(_add_writer)                    \
+    X(_create_connection_transport)   \
+    X(_sock_connect_cb)               \
+    X(_sock_connect)                  \
+    X(sock_connect)                   \
+    X(_connect_sock)                  \
+    X(_ensure_resolved)               \
+    X(_accept_connection2)            \
+    X(_accept_connection)             \
+    X(_ensure_fd_no_transport)        \
+    X(_make_socket_transport)         \
     X(_attach)                        \
     X(_check_running)                 \
     X(_asyncgen_finalizer_hook)       \

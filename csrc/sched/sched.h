@@ -20,7 +20,8 @@
 #include "sched/ready.h"
 
 /* Loop methods that native code replaces by shortcuts, as long as nobody
- * overrode them in a subclass, on the instance or on the class itself. */
+ * overrode them in a subclass, on the instance or on the class itself. One bit
+ * may stand for several, which sched/overrides.c names. */
 enum {
     PYAIO_LOOP_CALL_SOON = 1u << 0,
     PYAIO_LOOP_CALL_AT = 1u << 1,
@@ -33,6 +34,9 @@ enum {
     PYAIO_LOOP_IS_RUNNING = 1u << 8,
     PYAIO_LOOP_CALL_SOON_THREADSAFE = 1u << 9,
     PYAIO_LOOP_RUN_IN_EXECUTOR = 1u << 10,
+    PYAIO_LOOP_MAKE_TRANSPORT = 1u << 11, /* over a connected socket */
+    PYAIO_LOOP_ACCEPT = 1u << 12,         /* what a listening socket does */
+    PYAIO_LOOP_CONNECT = 1u << 13,        /* what create_connection() calls */
 };
 
 /* What runs when a descriptor is ready in one direction. */
@@ -82,9 +86,10 @@ typedef struct PyaioScheduler {
     PyObject *task_factory;   /* owned, or NULL */
     PyObject *current_handle; /* borrowed: debug mode, what is running */
 
-    unsigned overridden; /* mask of PYAIO_LOOP_*, valid for type_tag */
-    unsigned instance_overridden; /* those of them set on the instance */
-    unsigned type_tag;            /* version of the loop's type */
+    unsigned overridden;     /* mask of PYAIO_LOOP_*, valid for type_tag */
+    unsigned type_tag;       /* version of the loop's type */
+    uint64_t instance_names; /* which watched names are set on the instance, by
+                                their place in the table */
 
     int shares_current_task; /* the two fields below are in use: nobody gave
                                 the loop a hash of its own */
@@ -154,6 +159,9 @@ int pyaio_schedule_slowly(PyaioState *state, PyObject *loop,
 int pyaio_schedule_threadsafe(PyaioState *state, PyObject *loop,
                               const PyaioReadyKind *kind, PyObject *a);
 
+/* Notes what the watched methods of our event loop class are before anybody
+ * can have replaced them. Returns 0 or -1. */
+int pyaio_sched_note_originals(PyaioState *state, PyObject *type);
 /* Computes `overridden` anew. Never fails. */
 void pyaio_sched_check_overrides(PyaioScheduler *sched);
 /* Tells the scheduler that attribute `name` of its loop was set or deleted. */
