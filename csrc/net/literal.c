@@ -1,9 +1,8 @@
 /* Numeric addresses, through the C library, which knows every combination. */
 #include "net/literal.h"
+#include "net/address.h"
 
-#include <arpa/inet.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 /* Which say nothing about looking up names. */
@@ -63,21 +62,6 @@ literal_port(PyObject *op, char *buffer, size_t size, const char **text)
     return *text != NULL && strlen(*text) == (size_t)length;
 }
 
-static PyObject *
-socket_address(const struct sockaddr *address)
-{
-    char text[INET6_ADDRSTRLEN];
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)address;
-        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
-        return Py_BuildValue("(si)", text, ntohs(in->sin_port));
-    }
-    const struct sockaddr_in6 *in6 = (const void *)address;
-    inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-    return Py_BuildValue("(siII)", text, ntohs(in6->sin6_port),
-                         ntohl(in6->sin6_flowinfo), in6->sin6_scope_id);
-}
-
 /* The member of an enumeration, given as its table of members, or the number
  * itself: a new reference. */
 static PyObject *
@@ -102,7 +86,8 @@ lookup_entry(PyaioState *state, const struct addrinfo *info)
     PyObject *family = as_member(state->address_families, info->ai_family);
     PyObject *type =
         family ? as_member(state->socket_kinds, info->ai_socktype) : NULL;
-    PyObject *address = type ? socket_address(info->ai_addr) : NULL;
+    PyObject *address =
+        type ? pyaio_address_object(info->ai_addr, info->ai_addrlen) : NULL;
     PyObject *entry = NULL;
     if (address != NULL) {
         entry = Py_BuildValue("(OOisO)", family, type, info->ai_protocol,
