@@ -8,6 +8,7 @@
 #include "loop/loop.h"
 #include "memory_map.h"
 #include "net/net.h"
+#include "net/pipe.h"
 #include "net/transport.h"
 #include "sched/handle.h"
 #include "sync/sync.h"
@@ -59,6 +60,8 @@ module_add_names(PyObject *module)
         {"Condition", state->Condition_type},
         {"Barrier", state->Barrier_type},
         {"_SelectorSocketTransport", state->Transport_type},
+        {"_UnixReadPipeTransport", state->ReadPipe_type},
+        {"_UnixWritePipeTransport", state->WritePipe_type},
         {"Queue", state->QueueBase_type},
     };
     for (size_t i = 0; i < sizeof(public) / sizeof(public[0]); i++) {
@@ -88,9 +91,9 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_lock_init,          pyaio_event_init,
     pyaio_semaphore_init,     pyaio_condition_init,
     pyaio_barrier_init,       pyaio_socket_init,
-    pyaio_transport_init,     pyaio_queue_init,
-    pyaio_loop_init,          pyaio_resolve_init,
-    module_add_names,
+    pyaio_transport_init,     pyaio_pipe_init,
+    pyaio_queue_init,         pyaio_loop_init,
+    pyaio_resolve_init,       module_add_names,
 };
 
 static int

@@ -12,6 +12,7 @@ from asyncio import (
     BaseProtocol,
     Future as Future,
     Handle as Handle,
+    ReadTransport,
     Task as Task,
     TimerHandle as TimerHandle,
     as_completed as as_completed,
@@ -116,6 +117,36 @@ class _SelectorSocketTransport(_FlowControlMixin):
     ) -> None: ...
     def write(self, data: bytes | bytearray | memoryview, /) -> None: ...
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview], /) -> None: ...
+    def set_protocol(self, protocol: BaseProtocol, /) -> None: ...
+
+@final
+class _UnixReadPipeTransport(ReadTransport):
+    """The transport of a pipe's reading end on a native loop."""
+
+    max_size: int
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        pipe: Any,
+        protocol: BaseProtocol,
+        waiter: Future[Any] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+    def set_protocol(self, protocol: BaseProtocol, /) -> None: ...
+
+@final
+class _UnixWritePipeTransport(_FlowControlMixin):
+    """The transport of a pipe's writing end on a native loop."""
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        pipe: Any,
+        protocol: BaseProtocol,
+        waiter: Future[Any] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+    def write(self, data: bytes | bytearray | memoryview, /) -> None: ...
     def set_protocol(self, protocol: BaseProtocol, /) -> None: ...
 
 @disjoint_base

@@ -1,4 +1,4 @@
-"""EventLoop: native scheduler, poller and stream transports; the rest is the running version's."""
+"""EventLoop: scheduler, poller, streams and pipes are native; the rest as it is in asyncio."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _SelectorAttribute:
 class EventLoop(_core.EventLoop, _stock.SelectorEventLoop):
     """An asyncio event loop whose callbacks, timers, tasks and poller are native.
 
-    Stream sockets have native transports. Servers, datagrams, sock_*, TLS, pipes, subprocesses,
+    Stream sockets and pipes have native transports. Servers, datagrams, sock_*, TLS, subprocesses,
     executors and signal handlers are the running version's own, on the native poller. The stock
     __init__ is never called: it would make a selector and a socket pair that nothing uses.
     """
@@ -110,6 +110,18 @@ class EventLoop(_core.EventLoop, _stock.SelectorEventLoop):
         if _CHECKS_NEW_TRANSPORTS:
             self._ensure_fd_no_transport(sock)
         return _core._SelectorSocketTransport(self, sock, protocol, waiter, **options)
+
+    def _make_read_pipe_transport(
+        self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> Any:
+        """A transport over the reading end of a pipe."""
+        return _core._UnixReadPipeTransport(self, pipe, protocol, waiter, extra)
+
+    def _make_write_pipe_transport(
+        self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> Any:
+        """A transport over the writing end of a pipe."""
+        return _core._UnixWritePipeTransport(self, pipe, protocol, waiter, extra)
 
     def _make_ssl_transport(
         self,

@@ -48,6 +48,8 @@
     X(Barrier)               \
     X(BarrierCoroutine)      \
     X(Transport)             \
+    X(ReadPipe)              \
+    X(WritePipe)             \
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */
@@ -152,7 +154,11 @@
     X(format_handle)            \
     X(logger)                   \
     X(stock_FlowControlMixin)   \
+    X(stock_ReadTransport)      \
     X(stock_TransportSocket)    \
+    X(FileIO)                   \
+    X(BufferedReader)           \
+    X(BufferedWriter)           \
     X(stock_BufferedProtocol)   \
     X(stock_socket_base)        \
     X(sendfile_try_native)      \
@@ -257,6 +263,7 @@
     X(empty)                          \
     X(eof_received)                   \
     X(exception)                      \
+    X(fileno)                         \
     X(full)                           \
     X(future_add_to_awaited_by)       \
     X(future_discard_from_awaited_by) \
@@ -281,6 +288,7 @@
     X(notify_all)                     \
     X(pause_writing)                  \
     X(peername)                       \
+    X(pipe)                           \
     X(pop)                            \
     X(popleft)                        \
     X(protocol)                       \

@@ -117,6 +117,18 @@ pyaio_flow_set_limits(PyaioFlow *flow, PyObject *high, PyObject *low)
     return flow_apply(flow, high, low);
 }
 
+int
+pyaio_flow_parse_limits(PyaioFlow *flow, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"high", "low", NULL};
+    PyObject *high = Py_None, *low = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "|OO:set_write_buffer_limits", names, &high, &low)) {
+        return -1;
+    }
+    return pyaio_flow_set_limits(flow, high, low);
+}
+
 PyObject *
 pyaio_flow_get_high(PyaioFlow *flow)
 {

@@ -19,6 +19,8 @@ void pyaio_flow_clear(PyaioFlow *flow);
 /* Sets the marks from numbers or None, as set_write_buffer_limits() does.
  * Returns 0, or -1 with an exception. */
 int pyaio_flow_set_limits(PyaioFlow *flow, PyObject *high, PyObject *low);
+/* The same from the arguments of that method. */
+int pyaio_flow_parse_limits(PyaioFlow *flow, PyObject *args, PyObject *kwargs);
 /* The pair (low, high). */
 PyObject *pyaio_flow_get_limits(PyaioFlow *flow);
 PyObject *pyaio_flow_get_high(PyaioFlow *flow);

@@ -41,10 +41,8 @@ pyaio_socket_is_plain(PyaioState *state, PyObject *op)
     return 1;
 }
 
-/* What a system call that returned -1 means: 0 where it is to be made again,
- * otherwise what to return. */
-static Py_ssize_t
-socket_failed(void)
+Py_ssize_t
+pyaio_socket_failed(void)
 {
     switch (errno) {
     case EINTR:
@@ -72,7 +70,7 @@ socket_failed(void)
         if (result >= 0) {                    \
             return result;                    \
         }                                     \
-        result = socket_failed();             \
+        result = pyaio_socket_failed();       \
     } while (result == 0);                    \
     return result
 

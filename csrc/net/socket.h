@@ -38,6 +38,10 @@ pyaio_socket_fd(PyObject *sock)
  * PYAIO_SOCKET_BLOCKED where it would block. */
 #define PYAIO_SOCKET_BLOCKED (-2)
 
+/* What a system call that returned -1 means, from errno: 0 where a signal
+ * interrupted it, and it may be made again; otherwise what to return. */
+Py_ssize_t pyaio_socket_failed(void);
+
 Py_ssize_t pyaio_socket_recv(PyObject *sock, void *buffer, size_t size);
 Py_ssize_t pyaio_socket_recv_parts(PyObject *sock, struct iovec *parts,
                                    int count);

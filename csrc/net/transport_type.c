@@ -305,14 +305,8 @@ static PyObject *
 Transport_set_write_buffer_limits(PyObject *op, PyObject *args,
                                   PyObject *kwargs)
 {
-    static char *names[] = {"high", "low", NULL};
-    PyObject *high = Py_None, *low = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "|OO:set_write_buffer_limits", names, &high, &low)) {
-        return NULL;
-    }
     PyaioTransport *self = (PyaioTransport *)op;
-    if (pyaio_flow_set_limits(&self->flow, high, low) < 0) {
+    if (pyaio_flow_parse_limits(&self->flow, args, kwargs) < 0) {
         return NULL;
     }
     return none_or_error(pyaio_transport_check_flow(STATE(op), self));
@@ -473,24 +467,19 @@ get_low_water(PyObject *op, void *Py_UNUSED(closure))
 static PyObject *
 get_buffer(PyObject *op, void *Py_UNUSED(closure))
 {
-    PyObject *list = pyaio_write_queue_list(&((PyaioTransport *)op)->queue);
-    if (list == NULL) {
-        return NULL;
-    }
+    const PyaioWriteQueue *queue = &((PyaioTransport *)op)->queue;
 #if PYAIO_WRITELINES_GATHERS
-    PyObject *collections = PyImport_ImportModule("collections");
+    PyObject *list = pyaio_write_queue_list(queue);
+    PyObject *collections = list ? PyImport_ImportModule("collections") : NULL;
     PyObject *shown =
         collections ? PyObject_CallMethod(collections, "deque", "O", list)
                     : NULL;
     Py_XDECREF(collections);
-#else
-    PyObject *empty = PyByteArray_FromStringAndSize(NULL, 0);
-    PyObject *shown =
-        empty ? PyObject_CallMethod(empty, "join", "O", list) : NULL;
-    Py_XDECREF(empty);
-#endif
-    Py_DECREF(list);
+    Py_XDECREF(list);
     return shown;
+#else
+    return pyaio_write_queue_joined(queue);
+#endif
 }
 
 #define OBJECT(name, field, setter) \

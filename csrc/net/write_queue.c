@@ -173,3 +173,16 @@ pyaio_write_queue_list(const PyaioWriteQueue *queue)
     }
     return list;
 }
+
+PyObject *
+pyaio_write_queue_joined(const PyaioWriteQueue *queue)
+{
+    PyObject *list = pyaio_write_queue_list(queue);
+    PyObject *empty = PyByteArray_FromStringAndSize(NULL, 0);
+    PyObject *joined = list != NULL && empty != NULL
+                           ? PyObject_CallMethod(empty, "join", "O", list)
+                           : NULL;
+    Py_XDECREF(empty);
+    Py_XDECREF(list);
+    return joined;
+}

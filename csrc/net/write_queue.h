@@ -43,5 +43,7 @@ int pyaio_write_queue_traverse(const PyaioWriteQueue *queue, visitproc visit,
                                void *arg);
 /* The pieces as a list of bytes-like objects. */
 PyObject *pyaio_write_queue_list(const PyaioWriteQueue *queue);
+/* The same as one bytearray. */
+PyObject *pyaio_write_queue_joined(const PyaioWriteQueue *queue);
 
 #endif

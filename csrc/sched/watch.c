@@ -155,6 +155,20 @@ pyaio_watch_remove(PyaioScheduler *sched, int fd, unsigned direction)
 }
 
 void
+pyaio_watch_remove_of(PyaioScheduler *sched, int fd, unsigned direction,
+                      const PyObject *target)
+{
+    if (fd < 0 || fd >= sched->watch_capacity) {
+        return;
+    }
+    const PyObject *watching =
+        pyaio_watch_side(&sched->watches[fd], direction)->target;
+    if (watching == NULL || watching == target) {
+        (void)watch_end(sched, fd, direction, 1);
+    }
+}
+
+void
 pyaio_watch_pause(PyaioScheduler *sched, int fd)
 {
     (void)watch_end(sched, fd, PYAIO_POLL_READ, 0);

@@ -22,6 +22,10 @@ int pyaio_watch_add(PyaioScheduler *sched, int fd, unsigned direction,
 int pyaio_watch_find(const PyaioScheduler *sched, const PyObject *file);
 /* Ends it. Returns 1, or 0 where there was none. */
 int pyaio_watch_remove(PyaioScheduler *sched, int fd, unsigned direction);
+/* Ends it unless something else than `target` watches by now: the number may
+ * be that of another file. */
+void pyaio_watch_remove_of(PyaioScheduler *sched, int fd, unsigned direction,
+                           const PyObject *target);
 /* Pauses the reader of a descriptor whose owner removes it before closing. */
 void pyaio_watch_pause(PyaioScheduler *sched, int fd);
 /* Queues what watches a descriptor that is ready. `blocking` says that the
