@@ -11,6 +11,7 @@
 #include "net/pipe.h"
 #include "net/transport.h"
 #include "sched/handle.h"
+#include "stream/stream.h"
 #include "sync/sync.h"
 #include "task/create.h"
 #include "task/task.h"
@@ -63,6 +64,7 @@ module_add_names(PyObject *module)
         {"_UnixReadPipeTransport", state->ReadPipe_type},
         {"_UnixWritePipeTransport", state->WritePipe_type},
         {"Queue", state->QueueBase_type},
+        {"StreamReader", state->StreamReader_type},
     };
     for (size_t i = 0; i < sizeof(public) / sizeof(public[0]); i++) {
         if (PyModule_AddObjectRef(module, public[i].name,
@@ -92,8 +94,9 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_semaphore_init,     pyaio_condition_init,
     pyaio_barrier_init,       pyaio_socket_init,
     pyaio_transport_init,     pyaio_pipe_init,
-    pyaio_queue_init,         pyaio_loop_init,
-    pyaio_resolve_init,       module_add_names,
+    pyaio_queue_init,         pyaio_reader_init,
+    pyaio_loop_init,          pyaio_resolve_init,
+    module_add_names,
 };
 
 static int

@@ -34,6 +34,7 @@ from ._modules import ours as _ours
 from ._policy import SelectorEventLoop, new_event_loop
 from ._queues import LifoQueue, PriorityQueue, Queue
 from ._runners import Runner, run
+from ._streams import StreamReader
 from ._taskgroup import TaskGroup
 from ._timeout import Timeout
 
@@ -54,6 +55,7 @@ __all__ = [
     "Runner",
     "SelectorEventLoop",
     "Semaphore",
+    "StreamReader",
     "Task",
     "TaskGroup",
     "Timeout",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _core, _locks, _policy, _queues, _stock
+from . import _core, _locks, _policy, _queues, _stock, _streams
 from ._as_completed import as_completed
 from ._eager import eager_task_factory
 from ._stock import events, futures, taskgroups, tasks, timeouts
@@ -35,6 +35,7 @@ def _natives() -> Iterator[tuple[Any, Any]]:
     yield timeouts.Timeout, Timeout
     yield from _locks.NATIVES.items()
     yield from _queues.NATIVES.items()
+    yield from _streams.NATIVES.items()
     if hasattr(tasks, "eager_task_factory"):
         yield tasks.eager_task_factory, eager_task_factory
     if _stock.HAS_POLICIES:

@@ -18,6 +18,7 @@ locks: Any = asyncio.locks
 queues: Any = asyncio.queues
 runners: Any = asyncio.runners
 sslproto: Any = asyncio.sslproto
+streams: Any = asyncio.streams
 taskgroups: Any = asyncio.taskgroups
 tasks: Any = asyncio.tasks
 timeouts: Any = asyncio.timeouts
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
         PriorityQueue as PriorityQueue,
         Queue as Queue,
         Semaphore as Semaphore,
+        StreamReader as StreamReader,
+        StreamReaderProtocol as StreamReaderProtocol,
+        StreamWriter as StreamWriter,
         TaskGroup as TaskGroup,
     )
     from socket import socket
@@ -58,6 +62,9 @@ else:
     Semaphore, BoundedSemaphore = locks.Semaphore, locks.BoundedSemaphore
     Barrier = locks.Barrier
     Queue, PriorityQueue, LifoQueue = queues.Queue, queues.PriorityQueue, queues.LifoQueue
+    StreamReader, StreamWriter = streams.StreamReader, streams.StreamWriter
+    StreamReaderProtocol = streams.StreamReaderProtocol
+    FlowControlMixin = streams.FlowControlMixin
     SelectorEventLoop = unix_events._UnixSelectorEventLoop
     DefaultEventLoopPolicy = getattr(unix_events, "_UnixDefaultEventLoopPolicy", None)
 

@@ -15,6 +15,8 @@
 #define PYAIO_HAS_EAGER (PY_VERSION_HEX >= 0x030C0000)
 /* wait_for() awaits in a timeout's block; before, it awaits a task's end. */
 #define PYAIO_WAIT_FOR_IN_TIMEOUT (PY_VERSION_HEX >= 0x030C0000)
+/* readuntil() takes a tuple of separators. */
+#define PYAIO_HAS_SEPARATORS (PY_VERSION_HEX >= 0x030D0000)
 /* uncancel() down to zero takes a pending cancellation back. */
 #define PYAIO_UNCANCEL_CLEARS (PY_VERSION_HEX >= 0x030D0000)
 /* as_completed() is no generator, and can be iterated asynchronously. */
@@ -129,6 +131,20 @@ typedef struct PyaioFrame {
 #define PYAIO_CFRAME_FRAME offsetof(_PyCFrame, current_frame)
 #endif
 #endif
+
+/* What a weak reference leads to: a new reference, or NULL without an
+ * exception where it is gone. */
+static inline PyObject *
+pyaio_weakref_get(PyObject *ref)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *op;
+    return PyWeakref_GetRef(ref, &op) > 0 ? op : NULL;
+#else
+    PyObject *op = PyWeakref_GET_OBJECT(ref);
+    return op == Py_None ? NULL : Py_NewRef(op);
+#endif
+}
 
 /* The context that is entered in this thread, borrowed; NULL for none yet. */
 static inline PyObject *

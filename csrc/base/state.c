@@ -205,6 +205,23 @@ static const StockEntry stock_entries[] = {
     STOCK(stock_TransportSocket, "asyncio.trsock", "TransportSocket"),
     STOCK(stock_BufferedProtocol, "asyncio.protocols", "BufferedProtocol"),
     STOCK(stock_socket_base, "_socket", "socket"),
+    STOCK(stock_StreamReader, "asyncio.streams", "StreamReader"),
+    STOCK(stock_reader_anext, "asyncio.streams", "StreamReader.__anext__"),
+    STOCK(stock_reader_feed, "asyncio.streams", "StreamReader.feed_data"),
+    STOCK(stock_reader_read, "asyncio.streams", "StreamReader.read"),
+    STOCK(stock_reader_exactly, "asyncio.streams", "StreamReader.readexactly"),
+    STOCK(stock_reader_line, "asyncio.streams", "StreamReader.readline"),
+    STOCK(stock_reader_until, "asyncio.streams", "StreamReader.readuntil"),
+    STOCK(stock_reader_wait, "asyncio.streams", "StreamReader._wait_for_data"),
+    STOCK(stock_reader_resume, "asyncio.streams",
+          "StreamReader._maybe_resume_transport"),
+    STOCK(stock_FlowControl, "asyncio.streams", "FlowControlMixin"),
+    STOCK(stock_drain_helper, "asyncio.streams",
+          "FlowControlMixin._drain_helper"),
+    STOCK(stock_StreamWriter, "asyncio.streams", "StreamWriter"),
+    STOCK(stock_writer_drain, "asyncio.streams", "StreamWriter.drain"),
+    STOCK(IncompleteReadError, "asyncio.exceptions", "IncompleteReadError"),
+    STOCK(LimitOverrunError, "asyncio.exceptions", "LimitOverrunError"),
     STOCK(sendfile_try_native, "asyncio.constants",
           "_SendfileMode.TRY_NATIVE"),
 };
@@ -285,6 +302,8 @@ pyaio_state_clear(PyaioState *state)
     pyaio_pool_drain(&state->future_iter_pool);
     pyaio_pool_drain(&state->stop_pool);
     pyaio_pool_drain(&state->sleep_pool);
+    pyaio_pool_drain(&state->read_pool);
+    pyaio_pool_drain(&state->drain_pool);
     pyaio_pool_drain(&state->waiting_pool);
     pyaio_pool_drain(&state->queue_pool);
     pyaio_pool_drain(&state->timeout_pool);

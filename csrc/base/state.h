@@ -50,6 +50,12 @@
     X(Transport)             \
     X(ReadPipe)              \
     X(WritePipe)             \
+    X(StreamReader)          \
+    X(ReadCoroutine)         \
+    X(FlowControl)           \
+    X(StreamProtocol)        \
+    X(StreamWriter)          \
+    X(DrainCoroutine)        \
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */
@@ -188,6 +194,22 @@
     X(executor_submit)          \
     X(stock_submit)             \
     X(convert_exception)        \
+    X(stock_StreamReader)       \
+    X(stock_reader_anext)       \
+    X(stock_reader_feed)        \
+    X(stock_reader_read)        \
+    X(stock_reader_exactly)     \
+    X(stock_reader_line)        \
+    X(stock_reader_until)       \
+    X(stock_reader_wait)        \
+    X(stock_reader_resume)      \
+    X(stock_FlowControl)        \
+    X(stock_drain_helper)       \
+    X(stock_StreamWriter)       \
+    X(stock_writer_drain)       \
+    X(IncompleteReadError)      \
+    X(LimitOverrunError)        \
+    X(newline)                  \
     X(TaskGroup)
 
 /* Interned strings, each reachable as state->str_<name>. */
@@ -315,7 +337,31 @@
     X(timeout)                        \
     X(transport)                      \
     X(wait)                           \
-    X(write)
+    X(write)                          \
+    X(_drain_helper)                  \
+    X(_maybe_resume_transport)        \
+    X(_stream_reader)                 \
+    X(_wait_for_data)                 \
+    X(_wakeup_waiter)                 \
+    X(feed_data)                      \
+    X(feed_eof)                       \
+    X(is_closing)                     \
+    X(pause_reading)                  \
+    X(resume_reading)                 \
+    X(read)                           \
+    X(readline)                       \
+    X(readuntil)                      \
+    X(writelines)                     \
+    X(write_eof)                      \
+    X(can_write_eof)                  \
+    X(get_extra_info)                 \
+    X(default)                        \
+    X(data)                           \
+    X(list_of_data)                   \
+    X(n)                              \
+    X(separator)                      \
+    X(exc)                            \
+    X(stream_reader)
 
 #define PYAIO_STATE_OBJECTS(X) PYAIO_STATE_STOCK(X)
 
@@ -329,6 +375,16 @@ typedef struct {
 } PyaioQueueMethods;
 
 #define PYAIO_QUEUE_CLASSES 8
+
+/* Which methods a class of streams has replaced (stream/methods.h). */
+typedef struct {
+    unsigned int tag; /* version of the class, or 0 */
+    unsigned int replaced;
+} PyaioStreamClass;
+
+#define PYAIO_STREAM_CLASSES 4
+
+struct PyaioNativeProtocol;
 
 typedef struct PyaioState {
 #define X(name) PyTypeObject *name##_type; /* owned */
@@ -349,6 +405,8 @@ typedef struct PyaioState {
     PyaioPool waiting_pool;
     PyaioPool queue_pool;
     PyaioPool stop_pool;
+    PyaioPool read_pool;
+    PyaioPool drain_pool;
     PyaioPool timeout_pool;
     PyaioPool timeout_coroutine_pool;
     PyaioPool wait_for_pool;
@@ -393,6 +451,12 @@ typedef struct PyaioState {
     PyCFunction deque_popleft;
     /* Of the queue classes used last, by the last bits of their tags. */
     PyaioQueueMethods queue_methods[PYAIO_QUEUE_CLASSES];
+    PyaioStreamClass readers[PYAIO_STREAM_CLASSES];
+    PyaioStreamClass protocols[PYAIO_STREAM_CLASSES];
+    /* How StreamProtocol_type takes data (net/protocol.h). */
+    const struct PyaioNativeProtocol *stream_protocol;
+    /* Version tag under which no method of Transport was replaced, or 0. */
+    unsigned int transport_tag;
     /* The same of the class Timeout, for the methods that it calls. */
     unsigned int timeout_tag;
 } PyaioState;

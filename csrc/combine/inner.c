@@ -77,6 +77,24 @@ static const PyaioCoroutineKind inner_next_kind = {
     .inner = pyaio_inner_get,
 };
 
+static const PyaioCoroutineKind inner_data_kind = {
+    INNER_KIND(stock_reader_wait),
+};
+
+static const PyaioCoroutineKind inner_until_kind = {
+    INNER_KIND(stock_reader_until),
+    .inner = pyaio_inner_wait_for_data,
+};
+
+static const PyaioCoroutineKind inner_line_kind = {
+    INNER_KIND(stock_reader_line),
+    .inner = pyaio_inner_readuntil,
+};
+
+static const PyaioCoroutineKind inner_drain_kind = {
+    INNER_KIND(stock_drain_helper),
+};
+
 static PyObject *
 inner_new(PyaioState *state, const PyaioCoroutineKind *kind,
           PyaioCoroutine *outer)
@@ -107,6 +125,30 @@ PyObject *
 pyaio_inner_get(PyaioState *state, PyaioCoroutine *self)
 {
     return inner_new(state, &inner_get_kind, self);
+}
+
+PyObject *
+pyaio_inner_wait_for_data(PyaioState *state, PyaioCoroutine *self)
+{
+    return inner_new(state, &inner_data_kind, self);
+}
+
+PyObject *
+pyaio_inner_readuntil(PyaioState *state, PyaioCoroutine *self)
+{
+    return inner_new(state, &inner_until_kind, self);
+}
+
+PyObject *
+pyaio_inner_readline(PyaioState *state, PyaioCoroutine *self)
+{
+    return inner_new(state, &inner_line_kind, self);
+}
+
+PyObject *
+pyaio_inner_drain(PyaioState *state, PyaioCoroutine *self)
+{
+    return inner_new(state, &inner_drain_kind, self);
 }
 
 int

@@ -9,5 +9,9 @@
 PyObject *pyaio_inner_wait(PyaioState *state, PyaioCoroutine *self);
 PyObject *pyaio_inner_next(PyaioState *state, PyaioCoroutine *self);
 PyObject *pyaio_inner_get(PyaioState *state, PyaioCoroutine *self);
+PyObject *pyaio_inner_wait_for_data(PyaioState *state, PyaioCoroutine *self);
+PyObject *pyaio_inner_readuntil(PyaioState *state, PyaioCoroutine *self);
+PyObject *pyaio_inner_readline(PyaioState *state, PyaioCoroutine *self);
+PyObject *pyaio_inner_drain(PyaioState *state, PyaioCoroutine *self);
 
 #endif

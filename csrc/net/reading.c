@@ -71,15 +71,14 @@ read_data(PyaioState *state, PyaioTransport *self)
     }
     self->last_read = size;
     PyObject *protocol = Py_NewRef(self->protocol);
-    PyObject *done =
-        PyObject_CallMethodOneArg(protocol, state->str_data_received, data);
+    int err =
+        pyaio_protocol_data_received(state, self->native, protocol, data);
     Py_DECREF(protocol);
     Py_DECREF(data);
-    if (done == NULL) {
+    if (err < 0) {
         return pyaio_transport_fail(
             state, self, "Fatal error: protocol.data_received() call failed.");
     }
-    Py_DECREF(done);
     return 0;
 }
 

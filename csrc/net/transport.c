@@ -145,6 +145,7 @@ pyaio_transport_set_protocol(PyaioState *state, PyaioTransport *self,
         return -1;
     }
     self->buffered = (uint8_t)buffered;
+    self->native = pyaio_native_protocol(state, protocol);
     self->protocol_connected = 1;
     Py_XSETREF(self->protocol, Py_NewRef(protocol));
     return 0;

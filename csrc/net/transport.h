@@ -12,6 +12,7 @@
 
 #include "net/flow.h"
 #include "net/foreign_socket.h"
+#include "net/protocol.h"
 #include "net/write_queue.h"
 #include "sched/sched.h"
 
@@ -24,9 +25,11 @@ typedef struct {
     PyObject *loop;        /* owned; NULL once the connection is lost */
     PyaioScheduler *sched; /* of the loop */
     PyObject *protocol;    /* owned; NULL once the connection is lost */
-    PyObject *sock;        /* owned; NULL once the connection is lost */
-    PyObject *server;      /* owned, or NULL */
-    PyObject *context;     /* owned: in which everything runs, NULL for the
+    const PyaioNativeProtocol *native; /* how the protocol is one of ours, or
+                                          NULL */
+    PyObject *sock;    /* owned; NULL once the connection is lost */
+    PyObject *server;  /* owned, or NULL */
+    PyObject *context; /* owned: in which everything runs, NULL for the
                               one that is current when it is scheduled */
     /* Of the entries for the three kinds of events: base/context.h. */
     PyObject *read_context;
@@ -123,6 +126,31 @@ int pyaio_transport_check_flow(PyaioState *state, PyaioTransport *self);
 PyObject *pyaio_transport_make_empty_waiter(PyaioState *state,
                                             PyaioTransport *self);
 int pyaio_transport_fail_empty_waiter(PyaioTransport *self, PyObject *exc);
+
+/* --- transport_type.c */
+
+/* Looks whether all methods of the type are still the original ones. */
+int pyaio_transport_check_methods(PyaioState *state);
+
+/* `op` as a transport of ours whose functions here stand for its methods,
+ * because nobody replaced any; otherwise NULL. */
+static inline PyaioTransport *
+pyaio_transport_plain(PyaioState *state, PyObject *op)
+{
+    PyTypeObject *type = state->Transport_type;
+    if (!Py_IS_TYPE(op, type)) {
+        return NULL;
+    }
+    PyaioTransport *self = (PyaioTransport *)op;
+    if (self->dict != NULL && PyDict_GET_SIZE(self->dict) > 0) {
+        return NULL;
+    }
+    unsigned tag = type->tp_version_tag;
+    return (tag != 0 && tag == state->transport_tag) ||
+                   pyaio_transport_check_methods(state)
+               ? self
+               : NULL;
+}
 
 int pyaio_transport_init(PyObject *module);
 

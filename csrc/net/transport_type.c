@@ -563,6 +563,27 @@ verify_base(PyTypeObject *base)
 }
 
 int
+pyaio_transport_check_methods(PyaioState *state)
+{
+    PyTypeObject *type = state->Transport_type;
+    PyObject *raised = PyErr_GetRaisedException();
+    int original = 1;
+    for (PyMethodDef *def = transport_methods; def->ml_name != NULL; def++) {
+        PyObject *found =
+            PyObject_GetAttrString((PyObject *)type, def->ml_name);
+        original &= found != NULL && Py_IS_TYPE(found, &PyMethodDescr_Type) &&
+                    ((PyMethodDescrObject *)found)->d_method == def;
+        Py_XDECREF(found);
+    }
+    PyErr_Clear();
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+    }
+    state->transport_tag = original ? type->tp_version_tag : 0;
+    return original;
+}
+
+int
 pyaio_transport_init(PyObject *module)
 {
     PyaioState *state = pyaio_module_state(module);

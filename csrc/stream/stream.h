@@ -1,0 +1,11 @@
+/* What the module takes from here. */
+#ifndef PYAIO_STREAM_STREAM_H
+#define PYAIO_STREAM_STREAM_H
+
+#include "base/compat.h"
+
+int pyaio_reader_init(PyObject *module);
+int pyaio_stream_protocol_init(PyObject *module);
+int pyaio_writer_init(PyObject *module);
+
+#endif
