@@ -167,7 +167,7 @@ pyaio_attempt_exactly(PyaioState *state, PyaioRead *self, PyObject **result)
                : PYGEN_NEXT;
 }
 
-/* --- readuntil(), readline(), __anext__() ---------------------------------- */
+/* --- readuntil(), readline(), __anext__() ------------------------------- */
 
 /* The end came before a separator: only readuntil() cannot do without. */
 static PySendResult
