@@ -230,6 +230,14 @@ class Plan:
         )
         compare = str(ROOT / "benchmarks/compare.py")
         self.add("benchmarks", self.bin(TOOLS, "python"), compare, "--quick", **built)
+        connections = (
+            str(ROOT / "benchmarks/connections.py"),
+            "--impls",
+            "pyaio",
+            "--seconds",
+            "3",
+        )
+        self.add("connections", self.bin(TOOLS, "python"), *connections, **built)
 
     def add_types(self, name: str) -> None:
         """Add the checks of the annotations and of the stubs on one interpreter."""

@@ -97,8 +97,8 @@ def other_core() -> int:
     return min(free, default=-1)
 
 
-async def start(kind: str, size: int, connections: int) -> Control:
-    """Serve, and start the load."""
+async def start(kind: str, size: int, connections: int) -> tuple[Any, Control]:
+    """Serve, and start the load; return the server and what gives the load its orders."""
     loop = asyncio.get_running_loop()
     program = compiled_load()
     unix = kind.startswith("unix_")
@@ -118,18 +118,21 @@ async def start(kind: str, size: int, connections: int) -> Control:
     arguments = [other_core(), orders.sockets[0].getsockname()[1], "unix" if unix else "tcp"]
     arguments += [address, connections, size]
     subprocess.Popen([program, *map(str, arguments)])
-    return await ready
+    control = await ready
+    orders.close()
+    return server, control
 
 
 def define(kind: str, size: str, connections: int) -> None:
     """Register one row. The server and the load live as long as the row's loop."""
-    running: dict[asyncio.AbstractEventLoop, Control] = {}
+    running: dict[asyncio.AbstractEventLoop, tuple[Any, Control]] = {}
 
     async def body(repeat: int) -> int:
         loop = asyncio.get_running_loop()
         if loop not in running:
             running[loop] = await start(kind, SIZES[size], connections)
-        return await running[loop].order(repeat)
+        _, control = running[loop]
+        return await control.order(repeat)
 
     body.__doc__ = f"{connections} connections, messages of {size}, {kind}."
     usual = (size, connections) in USUAL and kind != "unix_protocol"

@@ -19,7 +19,7 @@ import implementations
 from run import load_rows
 
 OPERATIONS = 20_000
-COST = re.compile(r"^\s*([\d,]+) .*\[(.+)\]$", re.MULTILINE)
+COST = re.compile(r"^\s*([\d,]+) .*?:(\S+) .*\[(.+)\]$", re.MULTILINE)
 OURS = "_core"
 
 
@@ -29,6 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("rows", nargs="+", metavar="ROW")
     parser.add_argument("--operations", type=int, default=OPERATIONS)
+    parser.add_argument("--functions", type=int, default=0, help="show so many functions, too")
     arguments = parser.parse_args()
     unknown = set(arguments.rows) - set(load_rows())
     if unknown:
@@ -36,8 +37,12 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def profile(implementation: str, row: str, repeat: int) -> Counter[str]:
-    """Instructions by the file that they are in, of a process that runs the row."""
+Costs = Counter[tuple[str, str]]
+"""Instructions by the file and the function that they are in."""
+
+
+def profile(implementation: str, row: str, repeat: int) -> Costs:
+    """What a process that runs the row executes."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "callgrind.out"
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={file}"]
@@ -47,20 +52,20 @@ def profile(implementation: str, row: str, repeat: int) -> Counter[str]:
         subprocess.run([*command, *worker], env=environment, check=True, capture_output=True)
         annotate = ["callgrind_annotate", "--auto=no", "--threshold=100", str(file)]
         text = subprocess.run(annotate, check=True, capture_output=True, text=True).stdout
-    costs: Counter[str] = Counter()
-    for cost, path in COST.findall(text):
-        costs[Path(path).name.partition(".")[0]] += int(cost.replace(",", ""))
+    costs: Costs = Counter()
+    for cost, function, path in COST.findall(text):
+        costs[Path(path).name.partition(".")[0], function] += int(cost.replace(",", ""))
     return costs
 
 
-def per_operation(implementation: str, row: str, operations: int) -> Counter[str]:
-    """Instructions of one operation, by file."""
+def per_operation(implementation: str, row: str, operations: int) -> Costs:
+    """What one operation executes."""
     each = load_rows()[row].operations
     short = max(1, operations // each // 4)
     long = short + max(1, operations // each)
     costs = profile(implementation, row, long)
     costs.subtract(profile(implementation, row, short))
-    return Counter({name: cost // ((long - short) * each) for name, cost in costs.items()})
+    return Counter({name: cost / ((long - short) * each) for name, cost in costs.items()})
 
 
 def work(implementation: str, row: str, repeat: int) -> None:
@@ -87,9 +92,12 @@ def main() -> None:
     for row in arguments.rows:
         stock = per_operation(implementations.STOCK, row, arguments.operations).total()
         costs = per_operation("pyaio", row, arguments.operations)
-        total, ours = costs.total(), costs[OURS]
+        total = costs.total()
+        ours = sum(cost for (file, _), cost in costs.items() if file == OURS)
         ratio, limit = stock / total, stock / max(1, total - ours)
-        print(f"{row:28}{stock:10}{total:8}{ratio:8.1f}{ours:8}{limit:8.1f}", flush=True)
+        print(f"{row:28}{stock:10.0f}{total:8.0f}{ratio:8.1f}{ours:8.0f}{limit:8.1f}", flush=True)
+        for (file, function), cost in costs.most_common(arguments.functions):
+            print(f"{cost:46.0f}  {file} {function}")
 
 
 if __name__ == "__main__":
