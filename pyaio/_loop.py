@@ -76,11 +76,18 @@ class EventLoop(_core.EventLoop, _stock.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self._asyncgens: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._signal_handlers: dict[int, Any] = {}
         self._unix_server_sockets: dict[socket, int] = {}
         self.set_debug(_stock.coroutines._is_debug_mode())
+
+    # Made when they are first needed: many loops live too short for that.
+    @functools.cached_property
+    def _asyncgens(self) -> weakref.WeakSet[Any]:
+        return weakref.WeakSet()
+
+    @functools.cached_property
+    def _transports(self) -> weakref.WeakValueDictionary[int, Any]:
+        return weakref.WeakValueDictionary()
 
     if sys.version_info >= (3, 14):
 
