@@ -1,10 +1,12 @@
 """Echo servers: this process serves, a C program on another core sends and reads back.
 
-A row is named echo_KIND_SIZE_CONNECTIONS; an operation is one message there and back.
+A row is named echo_KIND_SIZE_CONNECTIONS; an operation is one message there and back. Rows named
+sendfile and sock_sendfile answer each message of 64 bytes with a file of SIZE.
 """
 
 import asyncio
 import os
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from typing import Any
 from measure import WrongResultError, register
 
 SOURCE = Path(__file__).with_name("load.c")
-SIZES = {"64b": 64, "1k": 1024, "64k": 65536, "1m": 1 << 20}
+SIZES = {"64b": 64, "1k": 1024, "32k": 32768, "64k": 65536, "1m": 1 << 20}
 CONNECTIONS = [1, 20, 50, 1000]
 # Of the many combinations these are in the table unless rows are chosen.
 USUAL = [("64b", 50), ("1k", 50), ("64k", 20), ("1m", 20)]
@@ -52,6 +54,56 @@ async def echo_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
         writer.write(data)
         await writer.drain()
     writer.close()
+
+
+class DatagramEcho(asyncio.DatagramProtocol):
+    """The same with datagrams."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, address: Any) -> None:
+        self.transport.sendto(data, address)
+
+
+class FileSender(asyncio.Protocol):
+    """Answers each message with the whole file."""
+
+    def __init__(self, file: Any) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.file = file
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def data_received(self, _data: bytes) -> None:
+        self.task = self.loop.create_task(self.loop.sendfile(self.transport, self.file))
+
+
+async def echo_sock(connection: socket.socket) -> None:
+    """An echo on a socket without a transport."""
+    loop = asyncio.get_running_loop()
+    while data := await loop.sock_recv(connection, 256 * 1024):
+        await loop.sock_sendall(connection, data)
+    connection.close()
+
+
+async def send_files(connection: socket.socket, file: Any) -> None:
+    """FileSender on a socket without a transport."""
+    loop = asyncio.get_running_loop()
+    while await loop.sock_recv(connection, 64):
+        await loop.sock_sendfile(connection, file)
+    connection.close()
+
+
+async def accept(listener: socket.socket, serve: Callable[[socket.socket], Any]) -> None:
+    """Start a task for each connection."""
+    loop = asyncio.get_running_loop()
+    tasks = []
+    while True:
+        connection, _ = await loop.sock_accept(listener)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        tasks.append(loop.create_task(serve(connection)))
 
 
 class Control(asyncio.Protocol):
@@ -97,13 +149,23 @@ def other_core() -> int:
     return min(free, default=-1)
 
 
-async def start(kind: str, size: int, connections: int) -> tuple[Any, Control]:
-    """Serve, and start the load; return the server and what gives the load its orders."""
+def file_of(size: int) -> Any:
+    """An open file of so many zeros that nobody else knows."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    file.truncate(size)
+    return file
+
+
+async def serve_streams(kind: str, size: int) -> tuple[Any, int | str]:
+    """Serve with transports; return the server and its port, or the path of a Unix socket."""
     loop = asyncio.get_running_loop()
-    program = compiled_load()
     unix = kind.startswith("unix_")
-    factory: Any = {"protocol": Echo, "buffered": BufferedEcho}.get(kind.removeprefix("unix_"))
-    path = tempfile.mktemp(prefix="pyaio-echo-") if unix else None
+    kind = kind.removeprefix("unix_")
+    factory: Any = {"protocol": Echo, "buffered": BufferedEcho}.get(kind)
+    if kind == "sendfile":
+        file = file_of(size)
+        factory = lambda: FileSender(file)  # noqa: E731
+    path = tempfile.mktemp(prefix="pyaio-echo-")
     options: dict[str, Any] = {"backlog": 1024}
     where = (path,) if unix else ("127.0.0.1", 0)
     if factory is not None:
@@ -112,11 +174,39 @@ async def start(kind: str, size: int, connections: int) -> tuple[Any, Control]:
     else:
         serve: Callable[..., Any] = asyncio.start_unix_server if unix else asyncio.start_server
         server = await serve(echo_stream, *where, **options)
+    return server, path if unix else int(server.sockets[0].getsockname()[1])
+
+
+def serve_sockets(kind: str, size: int) -> tuple[Any, int]:
+    """Serve without transports; return the task that does so and its port."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listener.setblocking(False)
+    serve: Any = echo_sock
+    if kind == "sock_sendfile":
+        file = file_of(size)
+        serve = lambda connection: send_files(connection, file)  # noqa: E731
+    task = asyncio.get_running_loop().create_task(accept(listener, serve))
+    return task, int(listener.getsockname()[1])
+
+
+async def start(kind: str, size: int, connections: int) -> tuple[Any, Control]:
+    """Serve, and start the load; return the server and what gives the load its orders."""
+    loop = asyncio.get_running_loop()
+    program = compiled_load()
+    server: Any
+    address: int | str
+    if kind == "udp":
+        server, _ = await loop.create_datagram_endpoint(DatagramEcho, local_addr=("127.0.0.1", 0))
+        address = server.get_extra_info("sockname")[1]
+    elif kind.startswith("sock"):
+        server, address = serve_sockets(kind, size)
+    else:
+        server, address = await serve_streams(kind, size)
     ready: asyncio.Future[Control] = loop.create_future()
     orders = await loop.create_server(lambda: Control(ready), "127.0.0.1", 0)
-    address = path if unix else str(server.sockets[0].getsockname()[1])
-    arguments = [other_core(), orders.sockets[0].getsockname()[1], "unix" if unix else "tcp"]
-    arguments += [address, connections, size]
+    family = "unix" if kind.startswith("unix") else "udp" if kind == "udp" else "tcp"
+    arguments = [other_core(), orders.sockets[0].getsockname()[1], family, address, connections]
+    arguments += [64, size] if "sendfile" in kind else [size]
     subprocess.Popen([program, *map(str, arguments)])
     control = await ready
     orders.close()
@@ -135,16 +225,23 @@ def define(kind: str, size: str, connections: int) -> None:
         return await control.order(repeat)
 
     body.__doc__ = f"{connections} connections, messages of {size}, {kind}."
-    usual = (size, connections) in USUAL and kind != "unix_protocol"
+    usual = (size, connections) in USUAL and kind not in {"unix_protocol", "sock_sendfile"}
     usual = usual or (kind, size, connections) in {
         ("protocol", "1k", 1000),
         ("unix_protocol", "1k", 50),
         ("unix_streams", "1k", 50),
     }
-    register(f"echo_{kind}_{size}_{connections}", 1, body, usual=usual)
+    name = kind if "sendfile" in kind else f"echo_{kind}"
+    register(f"{name}_{size}_{connections}", 1, body, usual=usual)
 
 
-for _kind in ("protocol", "buffered", "streams", "unix_protocol", "unix_streams"):
-    for _size in SIZES:
+_SIZES_OF = {
+    "udp": ["64b", "1k", "32k"],
+    "sendfile": ["64k", "1m"],
+    "sock_sendfile": ["64k", "1m"],
+}
+_KINDS = ["protocol", "buffered", "streams", "unix_protocol", "unix_streams", "sock", *_SIZES_OF]
+for _kind in _KINDS:
+    for _size in _SIZES_OF.get(_kind, ["64b", "1k", "64k", "1m"]):
         for _connections in CONNECTIONS:
             define(_kind, _size, _connections)

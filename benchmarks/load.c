@@ -1,9 +1,10 @@
 /* The other end of the echo rows: sends messages and reads them back.
  *
- *     load CORE CONTROL_PORT FAMILY ADDRESS CONNECTIONS SIZE
+ *     load CORE CONTROL_PORT FAMILY ADDRESS CONNECTIONS SIZE [ANSWER]
  *
- * FAMILY is "tcp", with a port of 127.0.0.1 as ADDRESS, or "unix", with a
- * path. Once all connections are made it reads lines from the control port:
+ * FAMILY is "tcp" or "udp", with a port of 127.0.0.1 as ADDRESS, or "unix",
+ * with a path. An answer has as many bytes as a message, unless ANSWER says
+ * otherwise. Datagrams are numbered; one that was lost is sent again. Once all connections are made it reads lines from the control port:
  * each is a number of echoes, shared by all connections, and is answered by
  * the same line when they are done. Ends when the control connection does. */
 #define _GNU_SOURCE
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +26,16 @@ typedef struct {
     int fd;
     size_t to_send;
     size_t to_receive;
-    int wants_out; /* registered for EPOLLOUT */
+    int wants_out;   /* registered for EPOLLOUT */
+    uint64_t number; /* of the datagram that was sent last */
 } Connection;
 
+/* After so long without any answer a datagram counts as lost. */
+#define LOST_MS 20
+
 static int epfd;
-static size_t size;
+static size_t size, answer;
+static int datagrams;
 static char *message;
 static char scratch[1 << 18];
 static long unstarted; /* echoes of this order that no connection began */
@@ -57,7 +64,8 @@ connect_to(const char *family, const char *address)
     struct sockaddr_in name = {.sin_family = AF_INET};
     name.sin_port = htons((unsigned short)atoi(address));
     name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    fd = socket(AF_INET, SOCK_STREAM, 0);
+    int type = strcmp(family, "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM;
+    fd = socket(AF_INET, type, 0);
     if (fd < 0 || connect(fd, (void *)&name, sizeof(name)) < 0) {
         fail("connect");
     }
@@ -81,6 +89,9 @@ static void
 send_more(Connection *connection)
 {
     while (connection->to_send > 0) {
+        if (datagrams) {
+            memcpy(message, &connection->number, sizeof(uint64_t));
+        }
         ssize_t sent = send(connection->fd, message, connection->to_send, 0);
         if (sent < 0) {
             if (errno != EAGAIN) {
@@ -101,7 +112,9 @@ begin_echo(Connection *connection)
 {
     if (unstarted > 0) {
         unstarted--;
-        connection->to_send = connection->to_receive = size;
+        connection->to_send = size;
+        connection->to_receive = answer;
+        connection->number++;
         send_more(connection);
     }
 }
@@ -116,6 +129,12 @@ receive_some(Connection *connection)
         }
         fail("recv");
     }
+    uint64_t number;
+    memcpy(&number, scratch, sizeof(number));
+    if (datagrams &&
+        (number != connection->number || connection->to_receive == 0)) {
+        return; /* the answer to one that was sent again */
+    }
     if ((size_t)got > connection->to_receive) {
         fprintf(stderr, "more came back than was sent\n");
         exit(1);
@@ -128,6 +147,17 @@ receive_some(Connection *connection)
 }
 
 static void
+send_again(Connection *connections, long count)
+{
+    for (long i = 0; i < count; i++) {
+        if (connections[i].to_receive > 0) {
+            connections[i].to_send = size;
+            send_more(&connections[i]);
+        }
+    }
+}
+
+static void
 carry_out(Connection *connections, long count, long echoes)
 {
     static struct epoll_event events[1024];
@@ -136,7 +166,10 @@ carry_out(Connection *connections, long count, long echoes)
         begin_echo(&connections[i]);
     }
     while (unfinished > 0) {
-        int ready = epoll_wait(epfd, events, 1024, -1);
+        int ready = epoll_wait(epfd, events, 1024, datagrams ? LOST_MS : -1);
+        if (ready == 0) {
+            send_again(connections, count);
+        }
         for (int i = 0; i < ready; i++) {
             Connection *connection = events[i].data.ptr;
             if (events[i].events & EPOLLOUT) {
@@ -152,7 +185,7 @@ carry_out(Connection *connections, long count, long echoes)
 int
 main(int argc, char **argv)
 {
-    if (argc != 7) {
+    if (argc != 7 && argc != 8) {
         return 2;
     }
     int core = atoi(argv[1]);
@@ -164,6 +197,8 @@ main(int argc, char **argv)
     }
     long count = atol(argv[5]);
     size = (size_t)atol(argv[6]);
+    answer = argc == 8 ? (size_t)atol(argv[7]) : size;
+    datagrams = strcmp(argv[3], "udp") == 0;
     message = calloc(1, size);
     Connection *connections = calloc((size_t)count, sizeof(*connections));
     epfd = epoll_create1(0);

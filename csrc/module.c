@@ -96,6 +96,8 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_transport_init,     pyaio_pipe_init,
     pyaio_queue_init,         pyaio_reader_init,
     pyaio_loop_init,          pyaio_resolve_init,
+    pyaio_operation_init,     pyaio_sock_receive_init,
+    pyaio_sock_send_init,     pyaio_sock_connect_init,
     module_add_names,
 };
 

@@ -140,6 +140,23 @@ static const StockEntry stock_entries[] = {
           "BaseEventLoop.getaddrinfo"),
     STOCK(stock_getnameinfo, "asyncio.base_events",
           "BaseEventLoop.getnameinfo"),
+    STOCK(stock_sock_recv, "asyncio.selector_events",
+          "BaseSelectorEventLoop.sock_recv"),
+    STOCK(stock_sock_recv_into, "asyncio.selector_events",
+          "BaseSelectorEventLoop.sock_recv_into"),
+    STOCK(stock_sock_recvfrom, "asyncio.selector_events",
+          "BaseSelectorEventLoop.sock_recvfrom"),
+    STOCK(stock_sock_recvfrom_into, "asyncio.selector_events",
+          "BaseSelectorEventLoop.sock_recvfrom_into"),
+    STOCK(stock_sock_sendall, "asyncio.selector_events",
+          "BaseSelectorEventLoop.sock_sendall"),
+    STOCK(stock_sock_sendto, "asyncio.selector_events",
+          "BaseSelectorEventLoop.sock_sendto"),
+    STOCK(stock_sock_connect, "asyncio.selector_events",
+          "BaseSelectorEventLoop.sock_connect"),
+    STOCK(stock_sock_accept, "asyncio.selector_events",
+          "BaseSelectorEventLoop.sock_accept"),
+    STOCK(WeakValueDictionary, "weakref", "WeakValueDictionary"),
     STOCK(stock_run_in_executor, "asyncio.base_events",
           "BaseEventLoop.run_in_executor"),
     STOCK(socket_module, "socket", ""),
@@ -308,6 +325,7 @@ pyaio_state_clear(PyaioState *state)
     pyaio_pool_drain(&state->queue_pool);
     pyaio_pool_drain(&state->timeout_pool);
     pyaio_pool_drain(&state->wait_for_pool);
+    pyaio_pool_drain(&state->operation_pool);
     pyaio_pool_drain(&state->timeout_coroutine_pool);
     Py_CLEAR(state->snapshot);
     state->context_offset = 0;

@@ -28,6 +28,7 @@
     X(AsCompleted)           \
     X(AsCompletedCoroutine)  \
     X(ResolveCoroutine)      \
+    X(OperationCoroutine)    \
     X(WorkItem)              \
     X(TaskGroupBase)         \
     X(TaskGroupCoroutine)    \
@@ -182,6 +183,15 @@
     X(timeout)                  \
     X(stock_getaddrinfo)        \
     X(stock_getnameinfo)        \
+    X(stock_sock_recv)          \
+    X(stock_sock_recv_into)     \
+    X(stock_sock_recvfrom)      \
+    X(stock_sock_recvfrom_into) \
+    X(stock_sock_sendall)       \
+    X(stock_sock_sendto)        \
+    X(stock_sock_connect)       \
+    X(stock_sock_accept)        \
+    X(WeakValueDictionary)      \
     X(stock_run_in_executor)    \
     X(socket_module)            \
     X(socket_getaddrinfo)       \
@@ -216,9 +226,11 @@
 #define PYAIO_STATE_NAMES(X)          \
     X(Task)                           \
     X(Timeout)                        \
-    X(_asyncio_future_blocking)       \
-    X(remove_writer)                  \
+    X(_add_reader)                    \
     X(_add_writer)                    \
+    X(_asyncio_future_blocking)       \
+    X(remove_reader)                  \
+    X(remove_writer)                  \
     X(_create_connection_transport)   \
     X(_sock_connect_cb)               \
     X(_sock_connect)                  \
@@ -261,6 +273,7 @@
     X(_wake_up_first)                 \
     X(_wake_up_next)                  \
     X(_wakeup_next)                   \
+    X(accept)                         \
     X(acquire)                        \
     X(add_done_callback)              \
     X(append)                         \
@@ -274,11 +287,13 @@
     X(cancelled)                      \
     X(clear)                          \
     X(close)                          \
+    X(connect)                        \
     X(connection_lost)                \
     X(connection_made)                \
     X(context)                        \
     X(create_future)                  \
     X(create_task)                    \
+    X(data)                           \
     X(data_received)                  \
     X(current_task)                   \
     X(done)                           \
@@ -410,6 +425,7 @@ typedef struct PyaioState {
     PyaioPool timeout_pool;
     PyaioPool timeout_coroutine_pool;
     PyaioPool wait_for_pool;
+    PyaioPool operation_pool;
 
     PyaioLink tasks; /* every unfinished Task of ours where stock's
                                   own registry is slow (base/interop.h) */

@@ -8,7 +8,8 @@
 
 /* Methods in whose place we make system calls. */
 static const char *const replaced_methods[] = {
-    "recv", "recv_into", "send", "sendmsg", "shutdown", "fileno",
+    "recv",   "recv_into", "recvfrom", "recvfrom_into", "send",
+    "sendto", "sendmsg",   "shutdown", "fileno",
 };
 
 int
@@ -101,6 +102,34 @@ pyaio_socket_send_parts(PyObject *sock, struct iovec *parts, int count)
 {
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
     SOCKET_CALL(sock, fd, sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+static Py_ssize_t
+receive_message(int fd, struct msghdr *message, PyaioAddress *from)
+{
+    Py_ssize_t size = recvmsg(fd, message, MSG_DONTWAIT);
+    from->length = message->msg_namelen;
+    return size;
+}
+
+Py_ssize_t
+pyaio_socket_recv_from(PyObject *sock, struct iovec *parts, int count,
+                       PyaioAddress *from)
+{
+    struct msghdr message = {.msg_iov = parts,
+                             .msg_iovlen = (size_t)count,
+                             .msg_name = &from->any,
+                             .msg_namelen = sizeof(from->any)};
+    SOCKET_CALL(sock, fd, receive_message(fd, &message, from));
+}
+
+Py_ssize_t
+pyaio_socket_send_to(PyObject *sock, const void *data, size_t length,
+                     const PyaioAddress *to)
+{
+    SOCKET_CALL(sock, fd,
+                sendto(fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL,
+                       (const struct sockaddr *)&to->any, to->length));
 }
 
 int

@@ -6,7 +6,7 @@
 #ifndef PYAIO_NET_SOCKET_H
 #define PYAIO_NET_SOCKET_H
 
-#include "base/state.h"
+#include "net/address.h"
 
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -48,6 +48,10 @@ Py_ssize_t pyaio_socket_recv_parts(PyObject *sock, struct iovec *parts,
 Py_ssize_t pyaio_socket_send(PyObject *sock, const void *data, size_t length);
 Py_ssize_t pyaio_socket_send_parts(PyObject *sock, struct iovec *parts,
                                    int count);
+Py_ssize_t pyaio_socket_recv_from(PyObject *sock, struct iovec *parts,
+                                  int count, PyaioAddress *from);
+Py_ssize_t pyaio_socket_send_to(PyObject *sock, const void *data,
+                                size_t length, const PyaioAddress *to);
 /* Returns 0, or -1 with OSError. */
 int pyaio_socket_shutdown_write(PyObject *sock);
 /* Lets small writes go out at once, on a TCP connection. Returns 0, or -1 with

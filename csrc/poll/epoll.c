@@ -79,6 +79,9 @@ epoll_control(PyaioPoller *poller, int operation, int fd, unsigned mask)
     if (mask & PYAIO_POLL_WRITE) {
         event.events |= EPOLLOUT;
     }
+    if (mask & PYAIO_POLL_ONCE) {
+        event.events |= EPOLLONESHOT;
+    }
     return epoll_ctl(poller->epfd, operation, fd, &event) < 0 ? -errno : 0;
 }
 

@@ -9,6 +9,9 @@
 
 #define PYAIO_POLL_READ 1u
 #define PYAIO_POLL_WRITE 2u
+/* Part of what a descriptor is registered for: the next event of it is the
+ * last until it is modified. */
+#define PYAIO_POLL_ONCE 4u
 
 typedef struct {
     int fd;

@@ -33,6 +33,11 @@ static const WatchedMethod watched_methods[] = {
     WATCHED(PYAIO_LOOP_CONNECT, _create_connection_transport),
     WATCHED(PYAIO_LOOP_CONNECT, _add_writer),
     WATCHED(PYAIO_LOOP_CONNECT, remove_writer),
+    WATCHED(PYAIO_LOOP_WATCH, _ensure_fd_no_transport),
+    WATCHED(PYAIO_LOOP_WATCH, _add_reader),
+    WATCHED(PYAIO_LOOP_WATCH, _add_writer),
+    WATCHED(PYAIO_LOOP_WATCH, remove_reader),
+    WATCHED(PYAIO_LOOP_WATCH, remove_writer),
 };
 
 #define WATCHED_COUNT (sizeof(watched_methods) / sizeof(watched_methods[0]))

@@ -25,6 +25,8 @@ typedef struct {
     /* Where there are several: the place in `a` of a list (ds/list.h), with
      * `waiter` counted from each link. */
     size_t waiters;
+    /* Of what watches a descriptor: its watch ends when it is queued. */
+    int once;
 } PyaioReadyKind;
 
 /* A Python callable that runs an entry: what other loops and debug mode

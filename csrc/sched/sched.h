@@ -37,6 +37,7 @@ enum {
     PYAIO_LOOP_MAKE_TRANSPORT = 1u << 11, /* over a connected socket */
     PYAIO_LOOP_ACCEPT = 1u << 12,         /* what a listening socket does */
     PYAIO_LOOP_CONNECT = 1u << 13,        /* what create_connection() calls */
+    PYAIO_LOOP_WATCH = 1u << 14,          /* what sock_*() wait with */
 };
 
 /* What runs when a descriptor is ready in one direction. */
@@ -52,7 +53,9 @@ typedef struct {
     PyaioWatcher writer;
     PyObject *file;      /* owned: the object that was given for the
                             descriptor, NULL where that was a number */
-    unsigned registered; /* directions that the poller knows */
+    unsigned registered; /* directions that the poller knows; with
+                            PYAIO_POLL_ONCE until it reports one */
+    int last_read;       /* bytes that sock_recv() last read from it */
     unsigned queued;     /* directions whose native entry is in the ready
                             queue and was not called off since */
 } PyaioWatch;

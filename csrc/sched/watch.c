@@ -31,19 +31,52 @@ watch_reserve(PyaioScheduler *sched, int fd)
     return 0;
 }
 
+/* Whether whoever watches in this direction, if anybody, does so once. */
+static int
+is_once(const PyaioWatcher *watcher)
+{
+    return watcher->target == NULL || watcher->kind->once;
+}
+
+/* What the poller is to know of a descriptor. */
+static unsigned
+watch_wanted(const PyaioWatch *watch)
+{
+    unsigned mask = pyaio_watch_mask(watch);
+    int once = is_once(&watch->reader) && is_once(&watch->writer);
+    return mask != 0 && once ? mask | PYAIO_POLL_ONCE : mask;
+}
+
+/* Registers anew a descriptor that was known as `before`. One that is watched
+ * once may have been closed and opened again while it was disarmed. */
+static int
+watch_register_again(PyaioScheduler *sched, int fd, unsigned before,
+                     unsigned mask)
+{
+    int err = sched->backend->modify(sched->poller, fd, mask);
+    if (err == -ENOENT && (before & PYAIO_POLL_ONCE)) {
+        (void)sched->backend->remove(sched->poller, fd);
+        err = sched->backend->add(sched->poller, fd, mask);
+    }
+    return err;
+}
+
 /* Makes the poller know one more direction. It is asked before the table
  * grows: only then is the number known to be a descriptor. */
 static int
-watch_register(PyaioScheduler *sched, int fd, unsigned direction)
+watch_register(PyaioScheduler *sched, int fd, unsigned direction, int once)
 {
     unsigned before =
         fd < sched->watch_capacity ? sched->watches[fd].registered : 0;
-    if (before & direction) {
+    unsigned mask = (before & ~PYAIO_POLL_ONCE) | direction;
+    if (once && (before == 0 || (before & PYAIO_POLL_ONCE))) {
+        mask |= PYAIO_POLL_ONCE;
+    }
+    else if (before == mask) {
         return 0;
     }
-    int err =
-        before ? sched->backend->modify(sched->poller, fd, before | direction)
-               : sched->backend->add(sched->poller, fd, direction);
+    int err = before ? watch_register_again(sched, fd, before, mask)
+                     : sched->backend->add(sched->poller, fd, mask);
     if (err < 0) {
         pyaio_set_errno(-err);
         return -1;
@@ -52,7 +85,7 @@ watch_register(PyaioScheduler *sched, int fd, unsigned direction)
         (void)sched->backend->remove(sched->poller, fd);
         return -1;
     }
-    sched->watches[fd].registered |= direction;
+    sched->watches[fd].registered = mask;
     return 0;
 }
 
@@ -63,8 +96,9 @@ static void
 watch_reduce(PyaioScheduler *sched, int fd)
 {
     PyaioWatch *watch = &sched->watches[fd];
-    unsigned mask = pyaio_watch_mask(watch);
-    if (watch->registered == mask) {
+    unsigned mask = watch_wanted(watch);
+    int disarmed = watch->registered == PYAIO_POLL_ONCE;
+    if (watch->registered == mask || (disarmed && mask == 0)) {
         return;
     }
     watch->registered = mask;
@@ -90,7 +124,7 @@ int
 pyaio_watch_add(PyaioScheduler *sched, int fd, unsigned direction,
                 const PyaioReadyKind *kind, PyObject *target, PyObject *file)
 {
-    if (watch_register(sched, fd, direction) < 0) {
+    if (watch_register(sched, fd, direction, kind->once) < 0) {
         return -1;
     }
     PyaioWatch *watch = &sched->watches[fd];
@@ -191,6 +225,12 @@ watch_queue(PyaioScheduler *sched, int fd, unsigned direction)
     else if (watch->queued & direction) {
         return 0;
     }
+    else if (watcher->kind->once) {
+        int err =
+            pyaio_sched_push(sched, watcher->kind, watcher->target, NULL);
+        (void)watch_end(sched, fd, direction, 0);
+        return err;
+    }
     else {
         watch->queued |= direction;
     }
@@ -204,6 +244,11 @@ pyaio_watch_dispatch(PyaioScheduler *sched, int fd, unsigned mask,
     if (fd >= sched->watch_capacity) {
         return 0;
     }
+    unsigned before = pyaio_watch_mask(&sched->watches[fd]);
+    int once = (sched->watches[fd].registered & PYAIO_POLL_ONCE) != 0;
+    if (once) {
+        sched->watches[fd].registered = PYAIO_POLL_ONCE;
+    }
     if ((mask & PYAIO_POLL_READ) &&
         watch_queue(sched, fd, PYAIO_POLL_READ) < 0) {
         return -1;
@@ -212,7 +257,7 @@ pyaio_watch_dispatch(PyaioScheduler *sched, int fd, unsigned mask,
         watch_queue(sched, fd, PYAIO_POLL_WRITE) < 0) {
         return -1;
     }
-    if (blocking) {
+    if (blocking || once || pyaio_watch_mask(&sched->watches[fd]) != before) {
         watch_reduce(sched, fd);
     }
     return 0;
@@ -223,7 +268,7 @@ pyaio_watch_register_all(PyaioScheduler *sched)
 {
     for (int fd = 0; fd < sched->watch_capacity; fd++) {
         PyaioWatch *watch = &sched->watches[fd];
-        watch->registered = pyaio_watch_mask(watch);
+        watch->registered = watch_wanted(watch);
         if (watch->registered == 0) {
             continue;
         }

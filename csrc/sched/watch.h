@@ -6,7 +6,12 @@
  * since it was queued, as cancelling a Handle would have done.
  *
  * A paused reader runs no more, but the poller goes on to know it until it
- * would keep the loop from sleeping: who pauses usually resumes soon. */
+ * would keep the loop from sleeping: who pauses usually resumes soon.
+ *
+ * A kind that is watched `once` leaves the table when it is queued. Where
+ * nothing else watches the descriptor, the poller keeps it, but disarmed: the
+ * next watch costs one system call instead of two, and a socket that its
+ * owner closes meanwhile is never reported again, whoever else has it open. */
 #ifndef PYAIO_SCHED_WATCH_H
 #define PYAIO_SCHED_WATCH_H
 

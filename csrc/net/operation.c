@@ -1,0 +1,318 @@
+/* What the coroutines of loop.sock_*() have in common. */
+#include "net/operation.h"
+#include "combine/in_stock.h"
+#include "net/net.h"
+#include "sched/watch.h"
+#include "task/future.h"
+
+/* Loop methods that stock's coroutines call. */
+#define USED_METHODS (PYAIO_LOOP_CREATE_FUTURE | PYAIO_LOOP_WATCH)
+
+static const PyaioOperationKind *
+operation_kind(const PyaioCoroutine *op)
+{
+    return (const PyaioOperationKind *)(const void *)op->kind;
+}
+
+/* The loop, unless the operation was let go of. */
+static PyaioScheduler *
+operation_sched(PyaioState *state, PyaioOperation *self)
+{
+    PyObject *loop = self->args[0];
+    return loop ? pyaio_scheduler_of(state, loop) : NULL;
+}
+
+/* --- waiting ------------------------------------------------------------- */
+
+/* Whether loop._transports has an entry for a descriptor; -1 on error. */
+static int
+has_transport(PyaioState *state, PyObject *loop, int fd)
+{
+    PyObject *transports = PyObject_GetAttr(loop, state->str__transports);
+    if (transports == NULL) {
+        return -1;
+    }
+    int found = 1; /* it may, if this is not the dictionary that we know */
+    if ((PyObject *)Py_TYPE(transports) == state->WeakValueDictionary) {
+        PyObject *data = PyObject_GetAttr(transports, state->str_data);
+        PyObject *number = data ? PyLong_FromLong(fd) : NULL;
+        found = number ? PyDict_Contains(data, number) : -1;
+        Py_XDECREF(number);
+        Py_XDECREF(data);
+    }
+    Py_DECREF(transports);
+    return found;
+}
+
+/* loop._ensure_fd_no_transport(fd). Returns 0, or -1 with RuntimeError. */
+static int
+check_no_transport(PyaioState *state, PyObject *loop, int fd)
+{
+    int found = has_transport(state, loop, fd);
+    if (found <= 0) {
+        return found;
+    }
+    PyObject *number = PyLong_FromLong(fd);
+    PyObject *done =
+        number ? PyObject_CallMethodOneArg(
+                     loop, state->str__ensure_fd_no_transport, number)
+               : NULL;
+    Py_XDECREF(number);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+static int
+operation_watch(PyaioOperation *self, PyaioScheduler *sched, int fd)
+{
+    const PyaioOperationKind *kind = operation_kind(&self->head);
+    if (sched->poller == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return -1;
+    }
+    if (pyaio_watch_add(sched, fd, kind->direction, kind->ready,
+                        (PyObject *)self, NULL) < 0) {
+        return -1;
+    }
+    self->watched = fd;
+    return 0;
+}
+
+/* Ends the watch, unless somebody else took its place. */
+static void
+operation_unwatch(PyaioState *state, PyaioOperation *self)
+{
+    int fd = self->watched;
+    self->watched = -1;
+    PyaioScheduler *sched = fd < 0 ? NULL : operation_sched(state, self);
+    if (sched == NULL || fd >= sched->watch_capacity) {
+        return;
+    }
+    unsigned direction = operation_kind(&self->head)->direction;
+    if (pyaio_watch_side(&sched->watches[fd], direction)->target ==
+        (PyObject *)self) {
+        (void)pyaio_watch_remove(sched, fd, direction);
+    }
+}
+
+static PySendResult
+operation_wait(PyaioState *state, PyaioOperation *self, PyObject **result)
+{
+    PyObject *loop = self->args[0];
+    PyObject *future = pyaio_loop_create_future(state, loop);
+    if (future == NULL) {
+        return PYGEN_ERROR;
+    }
+    int fd = pyaio_socket_fd(pyaio_operation_socket(self));
+    PySendResult went = PYGEN_ERROR;
+    if (check_no_transport(state, loop, fd) == 0 &&
+        operation_watch(self, operation_sched(state, self), fd) == 0) {
+        went = pyaio_await_start(state, &self->head.await, future, result);
+    }
+    Py_DECREF(future);
+    return went;
+}
+
+/* Wakes the coroutine, or goes on in its place. */
+int
+pyaio_operation_ready(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
+{
+    PyaioOperation *self = (PyaioOperation *)a;
+    PyObject *op = self->head.await.awaited;
+    int fd = self->watched;
+    if (fd < 0 || op == NULL) {
+        return 0; /* called off */
+    }
+    self->watched = -1;
+    PyaioFuture *future = pyaio_own_future(state, op);
+    if (pyaio_future_done(future)) {
+        return 0;
+    }
+    const PyaioOperationKind *kind = operation_kind(&self->head);
+    int ended = kind->advance ? kind->advance(state, self) : 1;
+    if (ended == 0) {
+        return operation_watch(self, operation_sched(state, self), fd);
+    }
+    if (ended < 0) {
+        return -1;
+    }
+    Py_INCREF(op);
+    int err = pyaio_future_set_result(state, future, Py_None);
+    Py_DECREF(op);
+    return err;
+}
+
+/* --- the coroutine ------------------------------------------------------- */
+
+/* Whether to do it here: 1, 0 for stock's coroutine, or -1. */
+static int
+operation_is_ours(PyaioState *state, PyaioOperation *self)
+{
+    const PyaioOperationKind *kind = operation_kind(&self->head);
+    if (pyaio_sched_direct(state, self->args[0], USED_METHODS) == NULL) {
+        return 0;
+    }
+    int plain = pyaio_socket_is_plain(state, pyaio_operation_socket(self));
+    return plain > 0 && kind->accepts != NULL ? kind->accepts(self) : plain;
+}
+
+/* The arguments as stock's function gets them: a new tuple. */
+static PyObject *
+operation_arguments(const PyaioOperation *self)
+{
+    PyObject *tuple = PyTuple_New(self->count);
+    for (int i = 0; tuple != NULL && i < self->count; i++) {
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(self->args[i]));
+    }
+    return tuple;
+}
+
+static PyObject *
+operation_stock(PyaioState *state, const PyaioCoroutine *op)
+{
+    return *(PyObject **)(void *)((char *)state + op->kind->function);
+}
+
+static PySendResult
+operation_in_stock(PyaioState *state, PyaioOperation *self, PyObject **result)
+{
+    PyObject *arguments = operation_arguments(self);
+    if (arguments == NULL) {
+        return PYGEN_ERROR;
+    }
+    PySendResult went = pyaio_in_stock_start(
+        state, &self->head, operation_stock(state, &self->head), arguments,
+        result);
+    Py_DECREF(arguments);
+    return went;
+}
+
+static PySendResult
+operation_try(PyaioState *state, PyaioOperation *self, PyObject **result)
+{
+    PySendResult went =
+        operation_kind(&self->head)->attempt(state, self, result);
+    return went == PYGEN_NEXT ? operation_wait(state, self, result) : went;
+}
+
+PySendResult
+pyaio_operation_start(PyaioState *state, PyaioCoroutine *op, PyObject **result)
+{
+    PyaioOperation *self = (PyaioOperation *)op;
+    int ours = operation_is_ours(state, self);
+    if (ours <= 0) {
+        return ours == 0 ? operation_in_stock(state, self, result)
+                         : PYGEN_ERROR;
+    }
+    return operation_try(state, self, result);
+}
+
+PySendResult
+pyaio_operation_send(PyaioState *state, PyaioCoroutine *op, PyObject *value,
+                     PyObject **result)
+{
+    PySendResult went = pyaio_await_send(state, &op->await, value, result);
+    if (went != PYGEN_RETURN || op->in_stock) {
+        return went;
+    }
+    Py_CLEAR(*result);
+    pyaio_await_stop(&op->await);
+    return operation_try(state, (PyaioOperation *)op, result);
+}
+
+PySendResult
+pyaio_operation_throw(PyaioState *state, PyaioCoroutine *op,
+                      PyObject *exception, PyObject **result)
+{
+    return pyaio_await_throw(state, &op->await, exception, result);
+}
+
+PyObject *
+pyaio_operation_mirror(PyaioState *state, PyaioCoroutine *op)
+{
+    PyObject *arguments = operation_arguments((PyaioOperation *)op);
+    PyObject *mirror =
+        pyaio_in_stock_mirror(op, operation_stock(state, op), arguments);
+    Py_XDECREF(arguments);
+    return mirror;
+}
+
+int
+pyaio_operation_traverse(PyaioCoroutine *op, visitproc visit, void *arg)
+{
+    PyaioOperation *self = (PyaioOperation *)op;
+    for (int i = 0; i < self->count; i++) {
+        Py_VISIT(self->args[i]);
+    }
+    Py_VISIT(self->error);
+    Py_VISIT(self->view.obj);
+    return 0;
+}
+
+void
+pyaio_operation_clear(PyaioState *state, PyaioCoroutine *op)
+{
+    PyaioOperation *self = (PyaioOperation *)op;
+    PyObject *raised = PyErr_GetRaisedException();
+    operation_unwatch(state, self);
+    if (self->view.obj != NULL) {
+        PyBuffer_Release(&self->view);
+    }
+    Py_CLEAR(self->error);
+    while (self->count > 0) {
+        Py_CLEAR(self->args[--self->count]);
+    }
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+    }
+}
+
+PyObject *
+pyaio_operation_new(PyaioState *state, const PyaioOperationKind *kind,
+                    PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                    Py_ssize_t least, Py_ssize_t most)
+{
+    if (kwnames != NULL || nargs < least || nargs > most ||
+        pyaio_scheduler_of(state, args[0]) == NULL) {
+        return NULL;
+    }
+    PyaioOperation *self = (PyaioOperation *)pyaio_pool_take(
+        &state->operation_pool, state->OperationCoroutine_type,
+        sizeof(PyaioOperation));
+    if (self == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        self->args[i] = Py_NewRef(args[i]);
+    }
+    self->count = (int)nargs;
+    self->watched = -1;
+    if (pyaio_coroutine_setup(&self->head, &kind->base) < 0) {
+        pyaio_operation_clear(state, &self->head);
+        self->head.status = PYAIO_CORO_CLOSED; /* nobody will know of it */
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+int
+pyaio_operation_add(PyaioState *state, const char *name, PyObject *stock,
+                    PyaioNativeCall call)
+{
+    PyObject *function = pyaio_coroutine_function_new(state, stock, call);
+    if (function == NULL) {
+        return -1;
+    }
+    int err = PyObject_SetAttrString((PyObject *)state->EventLoopBase_type,
+                                     name, function);
+    Py_DECREF(function);
+    return err;
+}
+
+int
+pyaio_operation_init(PyObject *module)
+{
+    return pyaio_coroutine_add_type(
+        module, &pyaio_module_state(module)->OperationCoroutine_type,
+        "pyaio._core.OperationCoroutine", sizeof(PyaioOperation));
+}
