@@ -5,6 +5,7 @@ a type checker, the classes of those names in asyncio; and so are the functions.
 """
 
 import sys
+from _socket import _Address
 from abc import ABCMeta
 from asyncio import (
     AbstractEventLoop,
@@ -37,6 +38,7 @@ from socket import AddressFamily, SocketKind, socket
 from types import FunctionType, TracebackType
 from typing import Any, Literal, Self, SupportsIndex, TypeAlias, TypeVar, TypeVarTuple, final
 
+from _typeshed import ReadableBuffer, WriteableBuffer
 from typing_extensions import disjoint_base
 
 _T = TypeVar("_T")
@@ -342,6 +344,16 @@ class EventLoop:
     async def getnameinfo(
         self, sockaddr: tuple[str, int] | tuple[str, int, int, int], flags: int = 0
     ) -> tuple[str, str]: ...
+    async def sock_recv(self, sock: socket, n: int) -> bytes: ...
+    async def sock_recv_into(self, sock: socket, buf: WriteableBuffer) -> int: ...
+    async def sock_recvfrom(self, sock: socket, bufsize: int) -> tuple[bytes, Any]: ...
+    async def sock_recvfrom_into(
+        self, sock: socket, buf: WriteableBuffer, nbytes: int = 0
+    ) -> tuple[int, Any]: ...
+    async def sock_sendall(self, sock: socket, data: ReadableBuffer) -> None: ...
+    async def sock_sendto(self, sock: socket, data: ReadableBuffer, address: _Address) -> int: ...
+    async def sock_connect(self, sock: socket, address: _Address) -> None: ...
+    async def sock_accept(self, sock: socket) -> tuple[socket, Any]: ...
     if sys.version_info >= (3, 13):
         def create_task(
             self,

@@ -56,9 +56,10 @@ class _SelectorAttribute:
 class EventLoop(_core.EventLoop, _stock.SelectorEventLoop):
     """An asyncio event loop whose callbacks, timers, tasks and poller are native.
 
-    Stream sockets and pipes have native transports. Servers, datagrams, sock_*, TLS, subprocesses,
-    executors and signal handlers are the running version's own, on the native poller. The stock
-    __init__ is never called: it would make a selector and a socket pair that nothing uses.
+    Stream sockets and pipes have native transports; sock_*() are native. Servers, datagrams, TLS,
+    subprocesses, executors and signal handlers are the running version's own, on the native
+    poller. The stock __init__ is never called: it would make a selector and a socket pair that
+    nothing uses.
     """
 
     # What the inherited methods keep on the loop; they set it on the instance.

@@ -260,7 +260,8 @@ pyaio_operation_clear(PyaioState *state, PyaioCoroutine *op)
     }
     Py_CLEAR(self->error);
     while (self->count > 0) {
-        Py_CLEAR(self->args[--self->count]);
+        self->count--;
+        Py_CLEAR(self->args[self->count]);
     }
     if (raised != NULL) {
         PyErr_SetRaisedException(raised);

@@ -128,7 +128,7 @@ receive_from(PyaioState *state, PyaioOperation *self,
     return *result ? PYGEN_RETURN : PYGEN_ERROR;
 }
 
-/* --- what is done here ---------------------------------------------------- */
+/* --- what is done here --------------------------------------------------- */
 
 /* A number of bytes that the socket module takes, and that is not 0. */
 static int

@@ -138,6 +138,30 @@ check_errors(PyaioPoller *poller)
     close(file);
 }
 
+/* Once: a report is the last until the descriptor is modified. */
+static void
+check_once(PyaioPoller *poller)
+{
+    const unsigned once = PYAIO_POLL_READ | PYAIO_POLL_ONCE;
+    const PyaioPollEvent *events;
+    int fds[2];
+    CHECK(pipe(fds) == 0 && write(fds[1], "x", 1) == 1);
+    CHECK(pyaio_poller.add(poller, fds[0], once) == 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK(pyaio_poller.wait(poller, 0, &events) == 1);
+        CHECK(events[0].fd == fds[0] && events[0].mask == PYAIO_POLL_READ);
+        CHECK(pyaio_poller.wait(poller, 0, &events) == 0);
+        CHECK(pyaio_poller.modify(poller, fds[0], once) == 0);
+    }
+    CHECK(pyaio_poller.wait(poller, 0, &events) == 1);
+    int other = dup(fds[0]); /* keeps the registration, which stays silent */
+    close(fds[0]);
+    CHECK(pyaio_poller.wait(poller, 0, &events) == 0);
+    CHECK(pyaio_poller.remove(poller, fds[0]) == -EBADF);
+    close(other);
+    close(fds[1]);
+}
+
 static void
 check_open_without_memory(void)
 {
@@ -162,6 +186,7 @@ main(int argc, char **argv)
     CHECK(pyaio_poller.open(&poller) == 0);
     CHECK(fcntl(pyaio_poller.fileno(poller), F_GETFD) & FD_CLOEXEC);
     check_errors(poller);
+    check_once(poller);
     for (size_t i = 0; i < PAIRS; i++) {
         pair_open(&pairs[i]);
     }
