@@ -371,7 +371,6 @@
     X(can_write_eof)                  \
     X(get_extra_info)                 \
     X(default)                        \
-    X(data)                           \
     X(list_of_data)                   \
     X(n)                              \
     X(separator)                      \
