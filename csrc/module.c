@@ -65,6 +65,9 @@ module_add_names(PyObject *module)
         {"_UnixWritePipeTransport", state->WritePipe_type},
         {"Queue", state->QueueBase_type},
         {"StreamReader", state->StreamReader_type},
+        {"FlowControlMixin", state->FlowControl_type},
+        {"StreamReaderProtocol", state->StreamProtocol_type},
+        {"StreamWriter", state->StreamWriter_type},
     };
     for (size_t i = 0; i < sizeof(public) / sizeof(public[0]); i++) {
         if (PyModule_AddObjectRef(module, public[i].name,
@@ -94,7 +97,7 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_semaphore_init,     pyaio_condition_init,
     pyaio_barrier_init,       pyaio_socket_init,
     pyaio_transport_init,     pyaio_pipe_init,
-    pyaio_queue_init,         pyaio_reader_init,
+    pyaio_queue_init,         pyaio_stream_init,
     pyaio_loop_init,          pyaio_resolve_init,
     pyaio_operation_init,     pyaio_sock_receive_init,
     pyaio_sock_send_init,     pyaio_sock_connect_init,

@@ -34,7 +34,15 @@ from ._modules import ours as _ours
 from ._policy import SelectorEventLoop, new_event_loop
 from ._queues import LifoQueue, PriorityQueue, Queue
 from ._runners import Runner, run
-from ._streams import StreamReader
+from ._streams import (
+    StreamReader,
+    StreamReaderProtocol,
+    StreamWriter,
+    open_connection,
+    open_unix_connection,
+    start_server,
+    start_unix_server,
+)
 from ._taskgroup import TaskGroup
 from ._timeout import Timeout
 
@@ -56,6 +64,8 @@ __all__ = [
     "SelectorEventLoop",
     "Semaphore",
     "StreamReader",
+    "StreamReaderProtocol",
+    "StreamWriter",
     "Task",
     "TaskGroup",
     "Timeout",
@@ -67,9 +77,13 @@ __all__ = [
     "gather",
     "install",
     "new_event_loop",
+    "open_connection",
+    "open_unix_connection",
     "run",
     "shield",
     "sleep",
+    "start_server",
+    "start_unix_server",
     "timeout",
     "timeout_at",
     "uninstall",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         StreamWriter as StreamWriter,
         TaskGroup as TaskGroup,
     )
+    from asyncio.streams import FlowControlMixin as FlowControlMixin
     from socket import socket
 
     class SelectorEventLoop(asyncio.SelectorEventLoop):

@@ -6,7 +6,7 @@
 #include "base/state.h"
 
 typedef struct PyaioNativeProtocol {
-    PyTypeObject *type; /* borrowed: of the protocols, and those derived */
+    size_t type; /* place in the state of the type of such protocols */
     /* protocol.data_received(data), be it replaced or not. Returns 0, or -1
      * with an exception. */
     int (*data_received)(PyaioState *state, PyObject *protocol,
@@ -18,9 +18,12 @@ static inline const PyaioNativeProtocol *
 pyaio_native_protocol(const PyaioState *state, PyObject *protocol)
 {
     const PyaioNativeProtocol *native = state->stream_protocol;
-    return native != NULL && PyObject_TypeCheck(protocol, native->type)
-               ? native
-               : NULL;
+    if (native == NULL) {
+        return NULL;
+    }
+    const void *place = (const char *)state + native->type;
+    PyTypeObject *type = *(PyTypeObject *const *)place;
+    return PyObject_TypeCheck(protocol, type) ? native : NULL;
 }
 
 /* protocol.data_received(data), where `native` is what the function above

@@ -13,17 +13,7 @@ available(const PyaioRead *self)
 static PySendResult
 raise_exception_of(PyaioReader *reader)
 {
-    PyObject *exc = reader->exception;
-    if (PyExceptionInstance_Check(exc)) {
-        PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
-    }
-    else if (PyExceptionClass_Check(exc)) {
-        PyErr_SetNone(exc);
-    }
-    else {
-        PyErr_SetString(PyExc_TypeError,
-                        "exceptions must derive from BaseException");
-    }
+    pyaio_stream_raise(reader->exception);
     return PYGEN_ERROR;
 }
 

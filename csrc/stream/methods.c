@@ -81,6 +81,74 @@ pyaio_stream_get(PyaioStream *self, PyObject *value, const char *name)
     return Py_NewRef(value ? value : Py_None);
 }
 
+int
+pyaio_stream_keep(PyObject *value)
+{
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError,
+                        "this attribute cannot be deleted");
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+pyaio_stream_get_object(PyObject *op, void *closure)
+{
+    const PyaioStreamAttribute *attribute = closure;
+    PyObject *value = *(PyObject **)((char *)op + attribute->place);
+    return pyaio_stream_get((PyaioStream *)op, value, attribute->name);
+}
+
+int
+pyaio_stream_set_object(PyObject *op, PyObject *value, void *closure)
+{
+    const PyaioStreamAttribute *attribute = closure;
+    if (pyaio_stream_keep(value) < 0) {
+        return -1;
+    }
+    PyObject **field = (PyObject **)((char *)op + attribute->place);
+    Py_XSETREF(*field, value == Py_None ? NULL : Py_NewRef(value));
+    return 0;
+}
+
+PyObject *
+pyaio_stream_get_flag(PyObject *op, void *closure)
+{
+    const PyaioStreamAttribute *attribute = closure;
+    if (((PyaioStream *)op)->loop == NULL) {
+        return pyaio_stream_get((PyaioStream *)op, NULL, attribute->name);
+    }
+    return PyBool_FromLong(*((uint8_t *)op + attribute->place));
+}
+
+int
+pyaio_stream_set_flag(PyObject *op, PyObject *value, void *closure)
+{
+    const PyaioStreamAttribute *attribute = closure;
+    int truth = pyaio_stream_keep(value) < 0 ? -1 : PyObject_IsTrue(value);
+    if (truth < 0) {
+        return -1;
+    }
+    *((uint8_t *)op + attribute->place) = (uint8_t)truth;
+    return 0;
+}
+
+void
+pyaio_stream_raise(PyObject *exc)
+{
+    if (PyExceptionInstance_Check(exc)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
+    }
+    else if (PyExceptionClass_Check(exc)) {
+        PyErr_SetNone(exc);
+    }
+    else {
+        PyErr_SetString(PyExc_TypeError,
+                        "exceptions must derive from BaseException");
+    }
+}
+
 PyObject *
 pyaio_stream_argument(PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames, PyObject *name)

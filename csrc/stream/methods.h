@@ -50,6 +50,30 @@ int pyaio_stream_setattr(PyObject *op, PyObject *name, PyObject *value,
  * before initialisation. */
 PyObject *pyaio_stream_get(PyaioStream *self, PyObject *value,
                            const char *name);
+/* An attribute that __init__() sets and nobody deletes, and its place in the
+ * object: an owned reference, NULL for None, or a uint8_t. */
+typedef struct {
+    const char *name;
+    size_t place;
+} PyaioStreamAttribute;
+
+PyObject *pyaio_stream_get_object(PyObject *op, void *attribute);
+int pyaio_stream_set_object(PyObject *op, PyObject *value, void *attribute);
+PyObject *pyaio_stream_get_flag(PyObject *op, void *attribute);
+int pyaio_stream_set_flag(PyObject *op, PyObject *value, void *attribute);
+/* Raises AttributeError where an attribute is to be deleted. */
+int pyaio_stream_keep(PyObject *value);
+
+#define PYAIO_STREAM_OBJECT(attribute)                                       \
+    {"_" #attribute, pyaio_stream_get_object, pyaio_stream_set_object, NULL, \
+     (void *)(uintptr_t)&(attribute)}
+#define PYAIO_STREAM_FLAG(attribute)                                     \
+    {"_" #attribute, pyaio_stream_get_flag, pyaio_stream_set_flag, NULL, \
+     (void *)(uintptr_t)&(attribute)}
+
+/* `raise exc`, whatever that is. */
+void pyaio_stream_raise(PyObject *exc);
+
 /* The one argument of a method, positional or by its name: borrowed, or NULL
  * with TypeError. */
 PyObject *pyaio_stream_argument(PyObject *const *args, Py_ssize_t nargs,

@@ -141,17 +141,6 @@ static PyMethodDef reader_methods[] = {
 
 /* --- attributes ---------------------------------------------------------- */
 
-static int
-refuse_deletion(PyObject *value)
-{
-    if (value == NULL) {
-        PyErr_SetString(PyExc_AttributeError,
-                        "this attribute cannot be deleted");
-        return -1;
-    }
-    return 0;
-}
-
 static PyObject *
 Reader_get_buffer(PyObject *op, void *Py_UNUSED(closure))
 {
@@ -165,7 +154,7 @@ Reader_get_buffer(PyObject *op, void *Py_UNUSED(closure))
 static int
 Reader_set_buffer(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
 {
-    if (refuse_deletion(value) < 0) {
+    if (pyaio_stream_keep(value) < 0) {
         return -1;
     }
     pyaio_buffer_replace(&((PyaioReader *)op)->buffer, value);
@@ -187,81 +176,30 @@ Reader_get_limit(PyObject *op, void *Py_UNUSED(closure))
 static int
 Reader_set_limit(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
 {
-    return refuse_deletion(value) < 0
+    return pyaio_stream_keep(value) < 0
                ? -1
                : pyaio_reader_set_limit((PyaioReader *)op, value);
 }
 
-typedef struct {
-    const char *name;
-    size_t place; /* in a PyaioReader */
-} Attribute;
-
-static const Attribute waiter = {"_waiter", offsetof(PyaioReader, waiter)};
-static const Attribute exception = {"_exception",
-                                    offsetof(PyaioReader, exception)};
-static const Attribute transport = {"_transport",
-                                    offsetof(PyaioReader, transport)};
-static const Attribute eof = {"_eof", offsetof(PyaioReader, eof)};
-static const Attribute paused = {"_paused", offsetof(PyaioReader, paused)};
-
-static PyObject *
-get_object(PyObject *op, void *closure)
-{
-    const Attribute *attribute = closure;
-    PyObject *value = *(PyObject **)((char *)op + attribute->place);
-    return pyaio_stream_get((PyaioStream *)op, value, attribute->name);
-}
-
-static int
-set_object(PyObject *op, PyObject *value, void *closure)
-{
-    const Attribute *attribute = closure;
-    if (refuse_deletion(value) < 0) {
-        return -1;
-    }
-    PyObject **field = (PyObject **)((char *)op + attribute->place);
-    Py_XSETREF(*field, value == Py_None ? NULL : Py_NewRef(value));
-    return 0;
-}
-
-static PyObject *
-get_flag(PyObject *op, void *closure)
-{
-    const Attribute *attribute = closure;
-    if (((PyaioStream *)op)->loop == NULL) {
-        return pyaio_stream_get((PyaioStream *)op, NULL, attribute->name);
-    }
-    return PyBool_FromLong(*((uint8_t *)op + attribute->place));
-}
-
-static int
-set_flag(PyObject *op, PyObject *value, void *closure)
-{
-    const Attribute *attribute = closure;
-    int truth = refuse_deletion(value) < 0 ? -1 : PyObject_IsTrue(value);
-    if (truth < 0) {
-        return -1;
-    }
-    *((uint8_t *)op + attribute->place) = (uint8_t)truth;
-    return 0;
-}
-
-#define OBJECT(attribute)                          \
-    {"_" #attribute, get_object, set_object, NULL, \
-     (void *)(uintptr_t)&(attribute)}
-#define FLAG(attribute) \
-    {"_" #attribute, get_flag, set_flag, NULL, (void *)(uintptr_t)&(attribute)}
+static const PyaioStreamAttribute waiter = {"_waiter",
+                                            offsetof(PyaioReader, waiter)};
+static const PyaioStreamAttribute exception = {
+    "_exception", offsetof(PyaioReader, exception)};
+static const PyaioStreamAttribute transport = {
+    "_transport", offsetof(PyaioReader, transport)};
+static const PyaioStreamAttribute eof = {"_eof", offsetof(PyaioReader, eof)};
+static const PyaioStreamAttribute paused = {"_paused",
+                                            offsetof(PyaioReader, paused)};
 
 static PyGetSetDef reader_getset[] = {
     PYAIO_STREAM_GETSET,
     {"_buffer", Reader_get_buffer, Reader_set_buffer, NULL, NULL},
     {"_limit", Reader_get_limit, Reader_set_limit, NULL, NULL},
-    OBJECT(waiter),
-    OBJECT(exception),
-    OBJECT(transport),
-    FLAG(eof),
-    FLAG(paused),
+    PYAIO_STREAM_OBJECT(waiter),
+    PYAIO_STREAM_OBJECT(exception),
+    PYAIO_STREAM_OBJECT(transport),
+    PYAIO_STREAM_FLAG(eof),
+    PYAIO_STREAM_FLAG(paused),
     {NULL, NULL, NULL, NULL, NULL},
 };
 

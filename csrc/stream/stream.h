@@ -4,8 +4,11 @@
 
 #include "base/compat.h"
 
+/* Adds all types of the layer. Returns 0 or -1. */
+int pyaio_stream_init(PyObject *module);
+
 int pyaio_reader_init(PyObject *module);
-int pyaio_stream_protocol_init(PyObject *module);
 int pyaio_writer_init(PyObject *module);
+int pyaio_stream_protocol_init(PyObject *module);
 
 #endif
