@@ -48,6 +48,7 @@
     X(ConditionCoroutine)    \
     X(Barrier)               \
     X(BarrierCoroutine)      \
+    X(TransportBase)         \
     X(Transport)             \
     X(ReadPipe)              \
     X(WritePipe)             \

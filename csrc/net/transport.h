@@ -127,7 +127,7 @@ PyObject *pyaio_transport_make_empty_waiter(PyaioState *state,
                                             PyaioTransport *self);
 int pyaio_transport_fail_empty_waiter(PyaioTransport *self, PyObject *exc);
 
-/* --- transport_type.c */
+/* --- transport_type.c, stream_type.c */
 
 /* Looks whether all methods of the type are still the original ones. */
 int pyaio_transport_check_methods(PyaioState *state);
@@ -152,6 +152,17 @@ pyaio_transport_plain(PyaioState *state, PyObject *op)
                : NULL;
 }
 
+/* What stands below, for the types of all sockets. */
+
+int pyaio_transport_check_arguments(PyaioState *state, PyObject *loop,
+                                    PyObject *extra);
+int pyaio_transport_tp_traverse(PyObject *op, visitproc visit, void *arg);
+int pyaio_transport_tp_clear(PyObject *op);
+void pyaio_transport_tp_dealloc(PyObject *op);
+extern PyMethodDef pyaio_transport_methods[];
+
+/* Makes the type on which the others stand. */
+int pyaio_transport_base_init(PyObject *module);
 int pyaio_transport_init(PyObject *module);
 
 #endif

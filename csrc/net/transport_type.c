@@ -1,4 +1,5 @@
-/* The Python face of stream transports: attributes, methods, the type. */
+/* The Python face that the transports of all sockets share: attributes,
+ * methods, the type _SelectorTransport on which theirs stand. */
 #include "net/transport.h"
 #include "sched/watch.h"
 
@@ -6,40 +7,21 @@
 
 /* --- object -------------------------------------------------------------- */
 
-static PyObject *
-Transport_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+int
+pyaio_transport_check_arguments(PyaioState *state, PyObject *loop,
+                                PyObject *extra)
 {
-    static char *names[] = {"loop",  "sock",   "protocol", "waiter",
-                            "extra", "server", "context",  NULL};
-    PyObject *loop, *sock, *protocol;
-    PyObject *waiter = Py_None, *extra = Py_None, *server = Py_None;
-    PyObject *context = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "OOO|OOOO:_SelectorSocketTransport", names, &loop,
-            &sock, &protocol, &waiter, &extra, &server, &context)) {
-        return NULL;
-    }
-    PyaioState *state = pyaio_state_of_type(type);
     PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
     if (sched == NULL || sched->state == NULL) {
         PyErr_SetString(PyExc_TypeError,
                         "a native transport needs a native event loop");
-        return NULL;
+        return -1;
     }
     if (extra != Py_None && !PyDict_Check(extra)) {
         PyErr_SetString(PyExc_TypeError, "extra must be a dict");
-        return NULL;
+        return -1;
     }
-    PyObject *op = type->tp_alloc(type, 0);
-    if (op != NULL &&
-        pyaio_transport_setup(state, (PyaioTransport *)op, loop, sock,
-                              protocol, waiter == Py_None ? NULL : waiter,
-                              extra == Py_None ? NULL : extra,
-                              server == Py_None ? NULL : server,
-                              context == Py_None ? NULL : context) < 0) {
-        Py_CLEAR(op);
-    }
-    return op;
+    return 0;
 }
 
 /* Keeps the __init__ of stock's base classes from being called. */
@@ -50,8 +32,8 @@ Transport_init(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(args),
     return 0;
 }
 
-static int
-Transport_traverse(PyObject *op, visitproc visit, void *arg)
+int
+pyaio_transport_tp_traverse(PyObject *op, visitproc visit, void *arg)
 {
     PyaioTransport *self = (PyaioTransport *)op;
     Py_VISIT(Py_TYPE(op));
@@ -70,8 +52,8 @@ Transport_traverse(PyObject *op, visitproc visit, void *arg)
     return err ? err : pyaio_write_queue_traverse(&self->queue, visit, arg);
 }
 
-static int
-Transport_clear(PyObject *op)
+int
+pyaio_transport_tp_clear(PyObject *op)
 {
     PyaioTransport *self = (PyaioTransport *)op;
     self->sched = NULL;
@@ -113,8 +95,8 @@ Transport_finalize(PyObject *op)
     }
 }
 
-static void
-Transport_dealloc(PyObject *op)
+void
+pyaio_transport_tp_dealloc(PyObject *op)
 {
     if (PyObject_CallFinalizerFromDealloc(op) < 0) {
         return;
@@ -124,7 +106,7 @@ Transport_dealloc(PyObject *op)
     if (((PyaioTransport *)op)->weakrefs != NULL) {
         PyObject_ClearWeakRefs(op);
     }
-    (void)Transport_clear(op);
+    (void)pyaio_transport_tp_clear(op);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -178,32 +160,6 @@ none_or_error(int err)
 PLAIN_METHOD(close)
 PLAIN_METHOD(pause_reading)
 PLAIN_METHOD(resume_reading)
-
-static PyObject *
-Transport_write(PyObject *op, PyObject *data)
-{
-    return none_or_error(
-        pyaio_transport_write(STATE(op), (PyaioTransport *)op, data));
-}
-
-static PyObject *
-Transport_writelines(PyObject *op, PyObject *list)
-{
-    return none_or_error(
-        pyaio_transport_writelines(STATE(op), (PyaioTransport *)op, list));
-}
-
-static PyObject *
-Transport_write_eof(PyObject *op, PyObject *Py_UNUSED(unused))
-{
-    return none_or_error(pyaio_transport_write_eof((PyaioTransport *)op));
-}
-
-static PyObject *
-Transport_can_write_eof(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(unused))
-{
-    Py_RETURN_TRUE;
-}
 
 static PyObject *
 Transport_abort(PyObject *op, PyObject *Py_UNUSED(unused))
@@ -312,32 +268,10 @@ Transport_set_write_buffer_limits(PyObject *op, PyObject *args,
     return none_or_error(pyaio_transport_check_flow(STATE(op), self));
 }
 
-static PyObject *
-Transport_make_empty_waiter(PyObject *op, PyObject *Py_UNUSED(unused))
-{
-    return pyaio_transport_make_empty_waiter(STATE(op), (PyaioTransport *)op);
-}
-
-static PyObject *
-Transport_reset_empty_waiter(PyObject *op, PyObject *Py_UNUSED(unused))
-{
-    Py_CLEAR(((PyaioTransport *)op)->empty_waiter);
-    Py_RETURN_NONE;
-}
-
 #define KEYWORDS(function) \
     (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
 
-static PyMethodDef transport_methods[] = {
-    {"write", Transport_write, METH_O,
-     "write($self, data, /)\n--\n\n"
-     "Send bytes, a bytearray or a memoryview, now or when it is possible."},
-    {"writelines", Transport_writelines, METH_O,
-     "writelines($self, list_of_data, /)\n--\n\n"
-     "Send the bytes-like objects of an iterable, one after another."},
-    {"write_eof", Transport_write_eof, METH_NOARGS,
-     "Close the writing end once what was written is sent."},
-    {"can_write_eof", Transport_can_write_eof, METH_NOARGS, "Return True."},
+PyMethodDef pyaio_transport_methods[] = {
     {"close", Transport_close, METH_NOARGS,
      "Stop reading, and close once what was written is sent."},
     {"abort", Transport_abort, METH_NOARGS,
@@ -368,8 +302,6 @@ static PyMethodDef transport_methods[] = {
     {"_force_close", Transport_force_close, METH_O, NULL},
     {"_fatal_error", KEYWORDS(Transport_fatal_error), NULL},
     {"_call_connection_lost", Transport_call_connection_lost, METH_O, NULL},
-    {"_make_empty_waiter", Transport_make_empty_waiter, METH_NOARGS, NULL},
-    {"_reset_empty_waiter", Transport_reset_empty_waiter, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -421,17 +353,6 @@ set_sock(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
     return 0;
 }
 
-/* Reading ends when the transport begins to close. */
-static PyObject *
-get_read_ready(PyObject *op, void *Py_UNUSED(closure))
-{
-    PyaioTransport *self = (PyaioTransport *)op;
-    if (self->closing) {
-        Py_RETURN_NONE;
-    }
-    return pyaio_transport_read_ready(STATE(op), self);
-}
-
 static PyObject *
 get_protocol_paused(PyObject *op, void *Py_UNUSED(closure))
 {
@@ -462,26 +383,6 @@ get_low_water(PyObject *op, void *Py_UNUSED(closure))
     return pyaio_flow_get_low(&((PyaioTransport *)op)->flow);
 }
 
-/* What waits to be sent, in the shape that the running version keeps it in;
- * changing it changes nothing. */
-static PyObject *
-get_buffer(PyObject *op, void *Py_UNUSED(closure))
-{
-    const PyaioWriteQueue *queue = &((PyaioTransport *)op)->queue;
-#if PYAIO_WRITELINES_GATHERS
-    PyObject *list = pyaio_write_queue_list(queue);
-    PyObject *collections = list ? PyImport_ImportModule("collections") : NULL;
-    PyObject *shown =
-        collections ? PyObject_CallMethod(collections, "deque", "O", list)
-                    : NULL;
-    Py_XDECREF(collections);
-    Py_XDECREF(list);
-    return shown;
-#else
-    return pyaio_write_queue_joined(queue);
-#endif
-}
-
 #define OBJECT(name, field, setter) \
     {name, get_object, setter, NULL, (void *)offsetof(PyaioTransport, field)}
 #define FLAG(name, field) \
@@ -492,25 +393,19 @@ static PyGetSetDef transport_getset[] = {
     OBJECT("_loop", loop, NULL),
     {"_sock", get_object, set_sock, NULL,
      (void *)offsetof(PyaioTransport, sock)},
-    {"_read_ready_cb", get_read_ready, NULL, NULL, NULL},
     OBJECT("_protocol", protocol, NULL),
     OBJECT("_server", server, set_object),
-    OBJECT("_empty_waiter", empty_waiter, set_object),
 #if PYAIO_HAS_TRANSPORT_CONTEXT
     OBJECT("_context", context, NULL),
-    {"_buffer_size", (getter)Transport_get_write_buffer_size, NULL, NULL,
-     NULL},
 #endif
     FLAG("_closing", closing),
     FLAG("_paused", paused),
-    FLAG("_eof", eof),
     FLAG("_protocol_connected", protocol_connected),
     {"_protocol_paused", get_protocol_paused, NULL, NULL, NULL},
     {"_conn_lost", get_conn_lost, NULL, NULL, NULL},
     {"_sock_fd", get_fd, NULL, NULL, NULL},
     {"_high_water", get_high_water, NULL, NULL, NULL},
     {"_low_water", get_low_water, NULL, NULL, NULL},
-    {"_buffer", get_buffer, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -523,30 +418,28 @@ static PyMemberDef transport_members[] = {
 };
 
 PyDoc_STRVAR(transport_doc,
-             "_SelectorSocketTransport(loop, sock, protocol, waiter=None, "
-             "extra=None, server=None, context=None)\n--\n\n"
-             "The transport of a stream socket on a native loop.\n\n"
+             "What the transports of sockets have in common.\n\n"
              "Mirrors the class of its name in asyncio.selector_events.");
 
 static PyType_Slot transport_slots[] = {
     {Py_tp_doc, (void *)(uintptr_t)transport_doc},
-    {Py_tp_new, Transport_new},
     {Py_tp_init, Transport_init},
-    {Py_tp_traverse, Transport_traverse},
-    {Py_tp_clear, Transport_clear},
+    {Py_tp_traverse, pyaio_transport_tp_traverse},
+    {Py_tp_clear, pyaio_transport_tp_clear},
     {Py_tp_finalize, Transport_finalize},
-    {Py_tp_dealloc, Transport_dealloc},
+    {Py_tp_dealloc, pyaio_transport_tp_dealloc},
     {Py_tp_repr, Transport_repr},
-    {Py_tp_methods, transport_methods},
+    {Py_tp_methods, pyaio_transport_methods},
     {Py_tp_getset, transport_getset},
     {Py_tp_members, transport_members},
     {0, NULL},
 };
 
 static PyType_Spec transport_spec = {
-    .name = "pyaio._core._SelectorSocketTransport",
+    .name = "pyaio._core._SelectorTransport",
     .basicsize = sizeof(PyaioTransport),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = transport_slots,
 };
 
@@ -563,45 +456,20 @@ verify_base(PyTypeObject *base)
 }
 
 int
-pyaio_transport_check_methods(PyaioState *state)
-{
-    PyTypeObject *type = state->Transport_type;
-    PyObject *raised = PyErr_GetRaisedException();
-    int original = 1;
-    for (PyMethodDef *def = transport_methods; def->ml_name != NULL; def++) {
-        PyObject *found =
-            PyObject_GetAttrString((PyObject *)type, def->ml_name);
-        original &= found != NULL && Py_IS_TYPE(found, &PyMethodDescr_Type) &&
-                    ((PyMethodDescrObject *)found)->d_method == def;
-        Py_XDECREF(found);
-    }
-    PyErr_Clear();
-    if (raised != NULL) {
-        PyErr_SetRaisedException(raised);
-    }
-    state->transport_tag = original ? type->tp_version_tag : 0;
-    return original;
-}
-
-int
-pyaio_transport_init(PyObject *module)
+pyaio_transport_base_init(PyObject *module)
 {
     PyaioState *state = pyaio_module_state(module);
     PyTypeObject *base = (PyTypeObject *)state->stock_FlowControlMixin;
-    state->minus_one = PyLong_FromLong(-1);
-    if (state->minus_one == NULL || verify_base(base) < 0 ||
-        pyaio_add_type(module, &state->Transport_type, &transport_spec, base) <
-            0) {
+    if (verify_base(base) < 0 ||
+        pyaio_add_type(module, &state->TransportBase_type, &transport_spec,
+                       base) < 0) {
         return -1;
     }
-    PyObject *type = (PyObject *)state->Transport_type;
     PyObject *size = PyLong_FromLong(PYAIO_SCRATCH_SIZE);
-    int err = -1;
-    if (size != NULL && PyObject_SetAttrString(type, "max_size", size) == 0 &&
-        PyObject_SetAttrString(type, "_start_tls_compatible", Py_True) == 0) {
-        err = PyObject_SetAttrString(type, "_sendfile_compatible",
-                                     state->sendfile_try_native);
-    }
+    int err =
+        size ? PyObject_SetAttrString((PyObject *)state->TransportBase_type,
+                                      "max_size", size)
+             : -1;
     Py_XDECREF(size);
     return err;
 }
