@@ -15,6 +15,7 @@
 #include "sync/sync.h"
 #include "task/create.h"
 #include "task/task.h"
+#include "tls/tls.h"
 
 static int
 module_verify_layout(PyObject *module)
@@ -68,6 +69,8 @@ module_add_names(PyObject *module)
         {"FlowControlMixin", state->FlowControl_type},
         {"StreamReaderProtocol", state->StreamProtocol_type},
         {"StreamWriter", state->StreamWriter_type},
+        {"SSLProtocol", state->Tls_type},
+        {"_SSLProtocolTransport", state->TlsTransport_type},
     };
     for (size_t i = 0; i < sizeof(public) / sizeof(public[0]); i++) {
         if (PyModule_AddObjectRef(module, public[i].name,
@@ -97,6 +100,7 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_semaphore_init,     pyaio_condition_init,
     pyaio_barrier_init,       pyaio_socket_init,
     pyaio_transport_init,     pyaio_pipe_init,
+    pyaio_tls_init,           pyaio_tls_transport_init,
     pyaio_queue_init,         pyaio_stream_init,
     pyaio_loop_init,          pyaio_resolve_init,
     pyaio_operation_init,     pyaio_sock_receive_init,
@@ -118,20 +122,21 @@ module_exec(PyObject *module)
 
 /* Tells the core which Python classes stand on its own: their exact instances
  * take every shortcut; what as_completed()'s coroutines come from; what puts a
- * WorkItem into a thread pool, None where nothing can; and the factory of
- * eager tasks of ours, None before 3.12. */
+ * WorkItem into a thread pool, None where nothing can; the factory of eager
+ * tasks of ours, None before 3.12. */
 static PyObject *
 module_adopt(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
-        "event_loop",      "task_group",    "timeout", "wait_for_one",
-        "executor_submit", "eager_factory", NULL};
+        "event_loop",      "task_group",    "timeout",      "wait_for_one",
+        "executor_submit", "eager_factory", "ssl_protocol", NULL};
     PyObject *event_loop, *task_group, *timeout, *wait_for_one;
-    PyObject *executor_submit, *eager_factory;
+    PyObject *executor_submit, *eager_factory, *ssl_protocol;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "O!O!O!OOO:_adopt", names, &PyType_Type, &event_loop,
-            &PyType_Type, &task_group, &PyType_Type, &timeout, &wait_for_one,
-            &executor_submit, &eager_factory)) {
+            args, kwargs, "O!O!O!OOOO!:_adopt", names, &PyType_Type,
+            &event_loop, &PyType_Type, &task_group, &PyType_Type, &timeout,
+            &wait_for_one, &executor_submit, &eager_factory, &PyType_Type,
+            &ssl_protocol)) {
         return NULL;
     }
     PyaioState *state = pyaio_module_state(module);
@@ -144,6 +149,7 @@ module_adopt(PyObject *module, PyObject *args, PyObject *kwargs)
     if (pyaio_sched_note_originals(state, event_loop) < 0) {
         return NULL;
     }
+    Py_XSETREF(state->SSLProtocol, Py_NewRef(ssl_protocol));
     Py_RETURN_NONE;
 }
 

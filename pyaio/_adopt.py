@@ -13,6 +13,7 @@ from ._eager import eager_task_factory
 from ._loop import EventLoop
 from ._taskgroup import TaskGroup
 from ._timeout import Timeout
+from ._tls import SSLProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,7 @@ _core._adopt(
     wait_for_one=wait_for_one,
     executor_submit=_executor.submit if _executor.is_known() else None,
     eager_factory=eager_task_factory,
+    ssl_protocol=SSLProtocol,
 )
 _join_registry()
 os.register_at_fork(after_in_child=_core._after_fork)

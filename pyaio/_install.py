@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _core, _locks, _policy, _queues, _stock, _streams
+from . import _core, _locks, _policy, _queues, _stock, _streams, _tls
 from ._as_completed import as_completed
 from ._eager import eager_task_factory
 from ._stock import events, futures, taskgroups, tasks, timeouts
@@ -33,6 +33,8 @@ def _natives() -> Iterator[tuple[Any, Any]]:
     yield tasks.as_completed, as_completed
     yield taskgroups.TaskGroup, TaskGroup
     yield timeouts.Timeout, Timeout
+    yield _stock.SSLProtocol, _tls.SSLProtocol
+    yield _stock.SSLProtocolTransport, _tls._SSLProtocolTransport
     yield from _locks.NATIVES.items()
     yield from _queues.NATIVES.items()
     yield from _streams.NATIVES.items()

@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from . import _core, _stock
+from ._tls import TlsMethods
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,10 +54,10 @@ class _SelectorAttribute:
         return None if loop.is_closed() else SelectorView(loop)
 
 
-class EventLoop(_core.EventLoop, _stock.SelectorEventLoop):
+class EventLoop(_core.EventLoop, TlsMethods, _stock.SelectorEventLoop):
     """An asyncio event loop whose callbacks, timers, tasks and poller are native.
 
-    Stream sockets and pipes have native transports; sock_*() are native. Servers, datagrams, TLS,
+    Stream sockets, TLS and pipes have native transports; sock_*() are native. Servers, datagrams,
     subprocesses, executors and signal handlers are the running version's own, on the native
     poller. The stock __init__ is never called: it would make a selector and a socket pair that
     nothing uses.
@@ -130,33 +131,6 @@ class EventLoop(_core.EventLoop, _stock.SelectorEventLoop):
     ) -> Any:
         """A transport over the writing end of a pipe."""
         return _core._UnixWritePipeTransport(self, pipe, protocol, waiter, extra)
-
-    def _make_ssl_transport(
-        self,
-        rawsock: socket,
-        protocol: Any,
-        sslcontext: Any,
-        waiter: Any = None,
-        *,
-        server_side: bool = False,
-        server_hostname: str | None = None,
-        ssl_handshake_timeout: float | None = _stock.constants.SSL_HANDSHAKE_TIMEOUT,
-        ssl_shutdown_timeout: float | None = _stock.constants.SSL_SHUTDOWN_TIMEOUT,
-        **options: Any,
-    ) -> Any:
-        """The running version's TLS over a transport of ours."""
-        ssl_protocol = _stock.sslproto.SSLProtocol(
-            self,
-            protocol,
-            sslcontext,
-            waiter,
-            server_side,
-            server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
-        )
-        EventLoop._make_socket_transport(self, rawsock, ssl_protocol, **options)
-        return ssl_protocol._app_transport
 
     def add_signal_handler(self, sig: int, callback: Callable[[*_Ts], Any], *args: *_Ts) -> None:
         """Call callback(*args) in the loop when the signal arrives; main thread only."""

@@ -57,6 +57,23 @@ if TYPE_CHECKING:
         def _close_self_pipe(self) -> None: ...
         def _ensure_fd_no_transport(self, fd: Any) -> None: ...
 
+    class SSLProtocolTransport(asyncio.Transport):
+        """The transport that stock's TLS shows."""
+
+        def __init__(self, loop: Any, ssl_protocol: Any) -> None: ...
+
+    class SSLProtocol(asyncio.BufferedProtocol):
+        """With what our own uses of it."""
+
+        max_size: int
+        _loop: Any
+        _extra: dict[str, Any]
+        _incoming: Any
+        _app_transport: Any
+        _app_transport_created: bool
+
+        def __init__(self, *args: Any, **options: Any) -> None: ...
+
 else:
     TaskGroup = taskgroups.TaskGroup
     Lock, Event, Condition = locks.Lock, locks.Event, locks.Condition
@@ -67,6 +84,8 @@ else:
     StreamReaderProtocol = streams.StreamReaderProtocol
     FlowControlMixin = streams.FlowControlMixin
     SelectorEventLoop = unix_events._UnixSelectorEventLoop
+    SSLProtocol = sslproto.SSLProtocol
+    SSLProtocolTransport = sslproto._SSLProtocolTransport
     DefaultEventLoopPolicy = getattr(unix_events, "_UnixDefaultEventLoopPolicy", None)
 
 HAS_POLICIES = DefaultEventLoopPolicy is not None

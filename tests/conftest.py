@@ -16,6 +16,11 @@ from typing import Any
 
 import leaks
 import pytest
+from certificates import (
+    certificate as certificate,
+    contexts as contexts,
+    other_certificate as other_certificate,
+)
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SECONDS_TO_HANG = float(os.environ.get("PYAIO_TEST_TIMEOUT", "300"))
@@ -89,15 +94,15 @@ def stock() -> types.SimpleNamespace:
     return STOCK
 
 
-@pytest.fixture(params=["asyncio", "pyaio", "installed"])
-def impl(request: pytest.FixtureRequest) -> Iterator[types.ModuleType]:
-    """The module under test: stock asyncio, pyaio, and asyncio with pyaio installed into it."""
-    if request.param == "asyncio":
+@contextlib.contextmanager
+def implementation(name: str) -> Iterator[types.ModuleType]:
+    """Give stock asyncio, pyaio, or asyncio with pyaio installed into it, by name."""
+    if name == "asyncio":
         yield asyncio
         return
     import pyaio
 
-    if request.param == "pyaio":
+    if name == "pyaio":
         yield pyaio
         return
     pyaio.install()
@@ -105,6 +110,27 @@ def impl(request: pytest.FixtureRequest) -> Iterator[types.ModuleType]:
         yield asyncio
     finally:
         pyaio.uninstall()
+
+
+@pytest.fixture(params=["asyncio", "pyaio", "installed"])
+def impl(request: pytest.FixtureRequest) -> Iterator[types.ModuleType]:
+    """The module under test: stock asyncio, pyaio, and asyncio with pyaio installed into it."""
+    with implementation(request.param) as module:
+        yield module
+
+
+TLS_WAYS = ["asyncio", "pyaio-openssl", "pyaio-ssl", "installed-openssl", "installed-ssl"]
+
+
+@pytest.fixture(params=TLS_WAYS)
+def tls_impl(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[types.ModuleType]:
+    """The module under test, with each of the engines that encrypt."""
+    name, _, engine = request.param.partition("-")
+    monkeypatch.setenv("PYAIO_TLS_ENGINE", engine)
+    with implementation(name) as module:
+        yield module
 
 
 @pytest.fixture

@@ -42,6 +42,8 @@
 #define PYAIO_SERVER_KNOWS_CLIENTS (PY_VERSION_HEX >= 0x030D0000)
 /* Transports can be given a context for all of their callbacks. */
 #define PYAIO_HAS_TRANSPORT_CONTEXT (PY_VERSION_HEX >= 0x030F0000)
+/* A TLS transport is closing also where the one below is. */
+#define PYAIO_TLS_ASKS_BELOW (PY_VERSION_HEX >= 0x030E0000)
 /* What write() says about an argument that is of none of its types. */
 #if PY_VERSION_HEX >= 0x030E0000
 #define PYAIO_WRITE_TYPE_ERROR                                             \

@@ -58,6 +58,8 @@
     X(StreamProtocol)        \
     X(StreamWriter)          \
     X(DrainCoroutine)        \
+    X(TlsTransport)          \
+    X(Tls)                   \
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */
@@ -172,6 +174,16 @@
     X(sendfile_try_native)      \
     X(minus_one)                \
     X(loop_originals)           \
+    X(stock_tls_write)          \
+    X(tls_handshake)            \
+    X(tls_wrapped)              \
+    X(tls_flushing)             \
+    X(tls_shutdown)             \
+    X(ssl_again_errors)         \
+    X(ssl_SSLObject)            \
+    X(ssl_SSLSocket)            \
+    X(ssl_MemoryBIO)            \
+    X(SSLProtocol)              \
     X(EventLoop)                \
     X(stock_wait)               \
     X(stock_as_completed)       \
@@ -242,6 +254,17 @@
     X(_accept_connection)             \
     X(_ensure_fd_no_transport)        \
     X(_make_socket_transport)         \
+    X(_call_eof_received)             \
+    X(_control_app_writing)           \
+    X(_control_ssl_reading)           \
+    X(_do_flush)                      \
+    X(_do_handshake)                  \
+    X(_do_read)                       \
+    X(_do_shutdown)                   \
+    X(_do_write)                      \
+    X(_start_shutdown)                \
+    X(_write_appdata)                 \
+    X(_is_transport_closing)          \
     X(_attach)                        \
     X(_check_running)                 \
     X(_asyncgen_finalizer_hook)       \
@@ -456,6 +479,8 @@ typedef struct PyaioState {
     unsigned int handle_tag;
     /* Version tag under which a socket type was seen to be plain, or 0. */
     unsigned int plain_socket_tag;
+    /* The same of stream transports, for their write(). */
+    unsigned int transport_write_tag;
     int sockets_verified;    /* their layout is as net/socket.h says */
     int handle_run_replaced; /* somebody put another _run into Handle */
     /* Version tags of Task and Future under which cancel() was seen to be the

@@ -118,6 +118,12 @@ int pyaio_transport_write(PyaioState *state, PyaioTransport *self,
                           PyObject *data);
 int pyaio_transport_writelines(PyaioState *state, PyaioTransport *self,
                                PyObject *list);
+/* Whether `op` is a transport of ours whose write() is the original, so that
+ * the next may take its place: it writes `length` bytes, not 0, which need not
+ * stay. */
+int pyaio_transport_writes_memory(PyaioState *state, PyObject *op);
+int pyaio_transport_write_memory(PyaioState *state, PyaioTransport *self,
+                                 const char *data, size_t length);
 int pyaio_transport_write_eof(PyaioTransport *self);
 /* Tells the protocol to pause where the backlog is above the mark. */
 int pyaio_transport_check_flow(PyaioState *state, PyaioTransport *self);

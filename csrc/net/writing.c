@@ -284,6 +284,38 @@ pyaio_transport_write(PyaioState *state, PyaioTransport *self, PyObject *data)
                        (size_t)PyBytes_GET_SIZE(data));
 }
 
+int
+pyaio_transport_writes_memory(PyaioState *state, PyObject *op)
+{
+    PyTypeObject *type = state->Transport_type;
+    PyObject *dict = Py_IS_TYPE(op, type) ? ((PyaioTransport *)op)->dict : op;
+    if (dict != NULL) {
+        return 0; /* perhaps with a write() of its own */
+    }
+    if (type->tp_version_tag == 0 ||
+        type->tp_version_tag != state->transport_write_tag) {
+        PyObject *found = PyObject_GetAttr((PyObject *)type, state->str_write);
+        int ours = found != NULL && Py_IS_TYPE(found, &PyMethodDescr_Type) &&
+                   ((PyMethodDescrObject *)found)->d_common.d_type == type;
+        Py_XDECREF(found);
+        PyErr_Clear();
+        state->transport_write_tag = ours ? type->tp_version_tag : 0;
+        return ours;
+    }
+    return 1;
+}
+
+int
+pyaio_transport_write_memory(PyaioState *state, PyaioTransport *self,
+                             const char *data, size_t length)
+{
+    if (check_writable(self, "write") < 0) {
+        return -1;
+    }
+    return self->conn_lost ? write_lost(state, self)
+                           : write_bytes(state, self, Py_None, data, length);
+}
+
 /* --- writelines() and write_eof() ---------------------------------------- */
 
 #if PYAIO_WRITELINES_GATHERS

@@ -4,32 +4,12 @@ import asyncio
 import contextvars
 import os
 import socket
-import ssl
-import subprocess
 import sys
 import threading
 
 import pytest
 
 LOCAL = "127.0.0.1"
-
-
-@pytest.fixture(scope="session")
-def contexts(tmp_path_factory):
-    """TLS contexts of a server with a certificate made for the test, and of its client."""
-    folder = tmp_path_factory.mktemp("tls")
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    try:
-        subprocess.run(
-            [*command, "-keyout", key, "-out", certificate], check=True, capture_output=True
-        )
-    except FileNotFoundError:
-        pytest.skip("there is no openssl command to make a certificate with")
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(certificate, key)
-    return server, ssl.create_default_context(cafile=str(certificate))
 
 
 async def echo(reader, writer):
