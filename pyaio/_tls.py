@@ -44,7 +44,7 @@ class SSLProtocol(_core.SSLProtocol, _stock.SSLProtocol):
         if self._app_transport is None:
             if self._app_transport_created:
                 raise RuntimeError("Creating _SSLProtocolTransport twice")
-            self._app_transport = _SSLProtocolTransport(self._loop, self)
+            self._app_transport = _SSLProtocolTransport(self._loop, self)  # type: ignore[arg-type]
             self._app_transport_created = True
         return self._app_transport
 

@@ -30,7 +30,7 @@ pyaio_tls_fail(PyaioState *state, PyaioTls *tls)
     return done ? 0 : -1;
 }
 
-/* --- flow control: the marks are looked at here, crossed by stock --------- */
+/* --- flow control: marks are looked at here, and crossed by stock -------- */
 
 Py_ssize_t
 pyaio_tls_write_size(PyaioTls *tls)

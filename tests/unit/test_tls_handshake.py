@@ -304,10 +304,14 @@ def test_wrong_timeouts(run, contexts, name, value):
     """They are above zero."""
 
     async def main():
-        server, port = await listen(contexts[0])
-        with pytest.raises(ValueError, match=f"{name} should be a positive number, got {value}"):
-            await connect(port, contexts[1], **{name: value})
-        server.close()
+        loop = asyncio.get_running_loop()
+        async with Pair(contexts) as (client, server):
+            with pytest.raises(
+                ValueError, match=f"{name} should be a positive number, got {value}"
+            ):
+                await loop.start_tls(client.transport, client, contexts[1], **{name: value})
+            client.transport.abort()
+            await server.lost
 
     run(main())
 
