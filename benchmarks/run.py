@@ -20,6 +20,7 @@ SUBJECTS = [
     "trees",
     "sync",
     "loops",
+    "connecting",
     "echo",
 ]
 

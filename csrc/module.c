@@ -7,8 +7,11 @@
 #include "combine/combine.h"
 #include "loop/loop.h"
 #include "memory_map.h"
+#include "net/connect.h"
+#include "net/listener.h"
 #include "net/net.h"
 #include "net/pipe.h"
+#include "net/socket_object.h"
 #include "net/transport.h"
 #include "sched/handle.h"
 #include "stream/stream.h"
@@ -99,10 +102,12 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_lock_init,          pyaio_event_init,
     pyaio_semaphore_init,     pyaio_condition_init,
     pyaio_barrier_init,       pyaio_socket_init,
-    pyaio_transport_init,     pyaio_pipe_init,
-    pyaio_tls_init,           pyaio_tls_transport_init,
-    pyaio_queue_init,         pyaio_stream_init,
-    pyaio_loop_init,          pyaio_resolve_init,
+    pyaio_socket_object_init, pyaio_transport_init,
+    pyaio_pipe_init,          pyaio_listener_init,
+    pyaio_incoming_init,      pyaio_tls_init,
+    pyaio_tls_transport_init, pyaio_queue_init,
+    pyaio_stream_init,        pyaio_loop_init,
+    pyaio_resolve_init,       pyaio_connect_init,
     pyaio_operation_init,     pyaio_sock_receive_init,
     pyaio_sock_send_init,     pyaio_sock_connect_init,
     module_add_names,
@@ -123,23 +128,26 @@ module_exec(PyObject *module)
 /* Tells the core which Python classes stand on its own: their exact instances
  * take every shortcut; what as_completed()'s coroutines come from; what puts a
  * WorkItem into a thread pool, None where nothing can; the factory of eager
- * tasks of ours, None before 3.12. */
+ * tasks of ours, None before 3.12; and how the running version accepts. */
 static PyObject *
 module_adopt(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "event_loop",      "task_group",    "timeout",      "wait_for_one",
-        "executor_submit", "eager_factory", "ssl_protocol", NULL};
+    static char *names[] = {"event_loop",      "task_group",
+                            "timeout",         "wait_for_one",
+                            "executor_submit", "eager_factory",
+                            "ssl_protocol",    "accept_skips_aborted",
+                            "accept_one_more", NULL};
     PyObject *event_loop, *task_group, *timeout, *wait_for_one;
     PyObject *executor_submit, *eager_factory, *ssl_protocol;
+    PyaioState *state = pyaio_module_state(module);
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "O!O!O!OOOO!:_adopt", names, &PyType_Type,
+            args, kwargs, "O!O!O!OOOO!pp:_adopt", names, &PyType_Type,
             &event_loop, &PyType_Type, &task_group, &PyType_Type, &timeout,
             &wait_for_one, &executor_submit, &eager_factory, &PyType_Type,
-            &ssl_protocol)) {
+            &ssl_protocol, &state->accept_skips_aborted,
+            &state->accept_one_more)) {
         return NULL;
     }
-    PyaioState *state = pyaio_module_state(module);
     Py_XSETREF(state->EventLoop, Py_NewRef(event_loop));
     Py_XSETREF(state->TaskGroup, Py_NewRef(task_group));
     Py_XSETREF(state->wait_for_one, Py_NewRef(wait_for_one));

@@ -7,7 +7,7 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from . import _core, _executor, _stock
+from . import _accepting, _core, _executor, _stock
 from ._as_completed import wait_for_one
 from ._eager import eager_task_factory
 from ._loop import EventLoop
@@ -50,6 +50,8 @@ _core._adopt(
     executor_submit=_executor.submit if _executor.is_known() else None,
     eager_factory=eager_task_factory,
     ssl_protocol=SSLProtocol,
+    accept_skips_aborted=_accepting.SKIPS_ABORTED,
+    accept_one_more=_accepting.ONE_MORE,
 )
 _join_registry()
 os.register_at_fork(after_in_child=_core._after_fork)

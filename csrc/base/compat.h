@@ -26,6 +26,8 @@
 #define PYAIO_HAS_CALL_GRAPH (PY_VERSION_HEX >= 0x030E0000)
 /* call_soon_threadsafe() returns a handle with a lock of its own. */
 #define PYAIO_HAS_THREADSAFE_HANDLE (PY_VERSION_HEX >= 0x030E0000)
+/* create_connection() can tell of every failed attempt. */
+#define PYAIO_HAS_ALL_ERRORS (PY_VERSION_HEX >= 0x030C0000)
 /* Queues can be shut down. */
 #define PYAIO_HAS_QUEUE_SHUTDOWN (PY_VERSION_HEX >= 0x030D0000)
 /* Initialising a future for the second time is an error. */
@@ -40,6 +42,8 @@
 #define PYAIO_WRITELINES_GATHERS (PY_VERSION_HEX >= 0x030C0000)
 /* A Server keeps its transports rather than their number. */
 #define PYAIO_SERVER_KNOWS_CLIENTS (PY_VERSION_HEX >= 0x030D0000)
+/* A descriptor that has a transport cannot get another. */
+#define PYAIO_CHECKS_NEW_TRANSPORTS (PY_VERSION_HEX >= 0x030C0000)
 /* Transports can be given a context for all of their callbacks. */
 #define PYAIO_HAS_TRANSPORT_CONTEXT (PY_VERSION_HEX >= 0x030F0000)
 /* A TLS transport is closing also where the one below is. */

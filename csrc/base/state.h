@@ -60,6 +60,9 @@
     X(DrainCoroutine)        \
     X(TlsTransport)          \
     X(Tls)                   \
+    X(Listener)              \
+    X(Incoming)              \
+    X(ConnectCoroutine)      \
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */
@@ -174,6 +177,14 @@
     X(sendfile_try_native)      \
     X(minus_one)                \
     X(loop_originals)           \
+    X(constants)                \
+    X(unix_events)              \
+    X(stock_socket)             \
+    X(socket_originals)         \
+    X(socket_base_close)        \
+    X(stock_start_serving)      \
+    X(stock_connect_tcp)        \
+    X(stock_connect_unix)       \
     X(stock_tls_write)          \
     X(tls_handshake)            \
     X(tls_wrapped)              \
@@ -289,6 +300,7 @@
     X(_run_forever_cleanup)           \
     X(_run_forever_setup)             \
     X(_set_running_loop)              \
+    X(_start_serving)                 \
     X(_set_coroutine_origin_tracking) \
     X(_shutdown)                      \
     X(_timer_handle_cancelled)        \
@@ -481,7 +493,20 @@ typedef struct PyaioState {
     unsigned int plain_socket_tag;
     /* The same of stream transports, for their write(). */
     unsigned int transport_write_tag;
-    int sockets_verified;    /* their layout is as net/socket.h says */
+    int sockets_verified; /* their layout is as net/socket.h says */
+    /* Of the running version's listening sockets: */
+    int accept_skips_aborted; /* a connection that its peer gave up does not
+                                 end the wake-up */
+    int accept_one_more;      /* it accepts one more than the backlog */
+    /* The same tag of socket.socket with all of its methods. */
+    unsigned int intact_socket_tag;
+    /* Places in a socket.socket; the first is 0 where one was not found. */
+    Py_ssize_t socket_timeout_offset;
+    Py_ssize_t socket_io_refs_offset;
+    Py_ssize_t socket_closed_offset;
+    /* Place of the socket in a TransportSocket, and the tag of that class. */
+    Py_ssize_t transport_socket_offset;
+    unsigned int transport_socket_tag;
     int handle_run_replaced; /* somebody put another _run into Handle */
     /* Version tags of Task and Future under which cancel() was seen to be the
      * original, or 0. */

@@ -319,6 +319,8 @@ pyaio_loop_init(PyObject *module)
             0 ||
         add_methods(state->EventLoopBase_type, pyaio_loop_run_methods) < 0 ||
         add_methods(state->EventLoopBase_type, pyaio_loop_watch_methods) < 0 ||
+        add_methods(state->EventLoopBase_type, pyaio_loop_network_methods) <
+            0 ||
         add_methods(state->EventLoopBase_type, pyaio_loop_executor_methods) <
             0 ||
         pyaio_work_item_init(module) < 0) {

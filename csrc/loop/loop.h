@@ -34,6 +34,7 @@ extern PyMethodDef pyaio_loop_schedule_methods[];
 extern PyMethodDef pyaio_loop_run_methods[];
 extern PyMethodDef pyaio_loop_watch_methods[];
 extern PyMethodDef pyaio_loop_executor_methods[];
+extern PyMethodDef pyaio_loop_network_methods[];
 /* The type behind run_in_executor(). */
 int pyaio_work_item_init(PyObject *module);
 

@@ -113,6 +113,9 @@ pyaio_address_read(int family, PyObject *op, PyaioAddress *address)
         return 0;
     }
     const char *text = (const char *)PyUnicode_1BYTE_DATA(host);
+    if (strlen(text) != (size_t)PyUnicode_GET_LENGTH(host)) {
+        return 0;
+    }
     memset(&address->any, 0, sizeof(address->any));
     if (family == AF_INET) {
         struct sockaddr_in *in = (struct sockaddr_in *)&address->any;
@@ -129,4 +132,32 @@ pyaio_address_read(int family, PyObject *op, PyaioAddress *address)
         return inet_pton(AF_INET6, text, &in6->sin6_addr) == 1;
     }
     return 0;
+}
+
+int
+pyaio_address_read_path(PyObject *op, PyaioAddress *address)
+{
+    if (!PyUnicode_CheckExact(op) && !PyBytes_CheckExact(op)) {
+        return 0;
+    }
+    PyObject *bytes = PyUnicode_CheckExact(op) ? PyUnicode_EncodeFSDefault(op)
+                                               : Py_NewRef(op);
+    if (bytes == NULL) {
+        return -1;
+    }
+    struct sockaddr_un *un = (struct sockaddr_un *)&address->any;
+    memset(&address->any, 0, sizeof(address->any));
+    size_t length = (size_t)PyBytes_GET_SIZE(bytes);
+    const char *text = PyBytes_AS_STRING(bytes);
+    /* A name in the file system ends with a null byte, others do not. */
+    size_t counted = length + (length > 0 && text[0] != '\0');
+    int fits = counted <= sizeof(un->sun_path);
+    if (fits) {
+        un->sun_family = AF_UNIX;
+        memcpy(un->sun_path, text, length);
+        address->length =
+            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + counted);
+    }
+    Py_DECREF(bytes);
+    return fits;
 }

@@ -23,4 +23,8 @@ PyObject *pyaio_address_object(const struct sockaddr *address,
  * anything else, which is the socket module's to judge. */
 int pyaio_address_read(int family, PyObject *op, PyaioAddress *address);
 
+/* Reads the path of a Unix socket, a str or bytes object. Returns 1, 0 where
+ * it is anything else or too long, or -1 with an exception. */
+int pyaio_address_read_path(PyObject *op, PyaioAddress *address);
+
 #endif

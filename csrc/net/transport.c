@@ -2,6 +2,7 @@
 #include "net/transport.h"
 #include "base/context.h"
 #include "base/errors.h"
+#include "net/socket_object.h"
 #include "sched/handle.h"
 #include "sched/watch.h"
 
@@ -53,11 +54,11 @@ static const PyaioReadyKind connection_lost = {
 
 /* --- construction -------------------------------------------------------- */
 
-/* extra[name] = sock.method(), or None where that fails. */
+/* extra[name] = address, or None where asking for it, an exception now, has
+ * failed. Takes the reference. */
 static int
-note_address(PyObject *extra, PyObject *name, PyObject *sock, PyObject *method)
+note_address(PyObject *extra, PyObject *name, PyObject *address)
 {
-    PyObject *address = PyObject_CallMethodNoArgs(sock, method);
     if (address == NULL) {
         if (!PyErr_ExceptionMatches(PyExc_OSError)) {
             return -1;
@@ -73,18 +74,18 @@ note_address(PyObject *extra, PyObject *name, PyObject *sock, PyObject *method)
 static int
 note_extra(PyaioState *state, PyaioTransport *self, PyObject *sock)
 {
-    PyObject *shown = PyObject_CallOneArg(state->stock_TransportSocket, sock);
+    PyObject *shown = pyaio_socket_shown(state, sock);
     int err =
         shown ? PyDict_SetItem(self->extra, state->str_socket, shown) : -1;
     Py_XDECREF(shown);
-    if (err < 0 || note_address(self->extra, state->str_sockname, sock,
-                                state->str_getsockname) < 0) {
+    if (err < 0 || note_address(self->extra, state->str_sockname,
+                                pyaio_socket_name(state, sock)) < 0) {
         return -1;
     }
     int known = PyDict_Contains(self->extra, state->str_peername);
     if (known == 0) {
-        known = note_address(self->extra, state->str_peername, sock,
-                             state->str_getpeername);
+        known = note_address(self->extra, state->str_peername,
+                             pyaio_socket_peer(state, sock));
     }
     return known < 0 ? -1 : 0;
 }
@@ -189,15 +190,64 @@ pyaio_transport_setup(PyaioState *state, PyaioTransport *self, PyObject *loop,
         pyaio_transport_set_protocol(state, self, protocol) < 0) {
         return -1;
     }
+    if (server != NULL && tell_server(self, server, state->str__attach) < 0) {
+        return -1;
+    }
     self->server = Py_XNewRef(server);
-    if ((server != NULL &&
-         tell_server(self, server, state->str__attach) < 0) ||
-        register_transport(state, self) < 0 ||
+    if (register_transport(state, self) < 0 ||
         (self->plain ? pyaio_socket_set_nodelay(sock)
                      : pyaio_foreign_set_nodelay(state, sock)) < 0) {
         return -1;
     }
     return queue_beginning(state, self, waiter);
+}
+
+/* From 3.12 on a descriptor that has a transport cannot get another. */
+static int
+check_descriptor(PyaioState *state, PyObject *loop, PyObject *sock)
+{
+#if PYAIO_CHECKS_NEW_TRANSPORTS
+    PyObject *done = PyObject_CallMethodOneArg(
+        loop, state->str__ensure_fd_no_transport, sock);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+#else
+    (void)state;
+    (void)loop;
+    (void)sock;
+    return 0;
+#endif
+}
+
+/* Lets go of everything, the socket left open; keeps the exception. */
+static void
+undo_setup(PyaioState *state, PyaioTransport *self)
+{
+    PyObject *raised = PyErr_GetRaisedException();
+    if (self->server != NULL &&
+        tell_server(self, self->server, state->str__detach) < 0) {
+        PyErr_Clear();
+    }
+    (void)Py_TYPE(self)->tp_clear((PyObject *)self);
+    PyErr_SetRaisedException(raised);
+}
+
+PyObject *
+pyaio_transport_new(PyaioState *state, PyObject *loop, PyObject *sock,
+                    PyObject *protocol, PyObject *waiter, PyObject *extra,
+                    PyObject *server, PyObject *context)
+{
+    PyTypeObject *type = state->Transport_type;
+    PyObject *op = check_descriptor(state, loop, sock) < 0
+                       ? NULL
+                       : type->tp_alloc(type, 0);
+    if (op != NULL &&
+        pyaio_transport_setup(state, (PyaioTransport *)op, loop, sock,
+                              protocol, waiter, extra, server, context) < 0) {
+        undo_setup(state, (PyaioTransport *)op);
+        Py_CLEAR(op);
+    }
+    return op;
 }
 
 /* --- the end ------------------------------------------------------------- */
@@ -308,10 +358,7 @@ pyaio_transport_release(PyaioState *state, PyaioTransport *self)
     PyObject *protocol = self->protocol, *loop = self->loop;
     self->sock = self->server = self->protocol = self->loop = NULL;
     self->sched = NULL;
-    PyObject *done =
-        sock ? PyObject_CallMethodNoArgs(sock, state->str_close) : NULL;
-    int err = done || !sock ? 0 : -1;
-    Py_XDECREF(done);
+    int err = sock ? pyaio_socket_close(state, sock) : 0;
     if (err == 0 && server != NULL) {
         err = tell_server(self, server, state->str__detach);
     }

@@ -60,6 +60,12 @@ int pyaio_transport_setup(PyaioState *state, PyaioTransport *self,
                           PyObject *loop, PyObject *sock, PyObject *protocol,
                           PyObject *waiter, PyObject *extra, PyObject *server,
                           PyObject *context);
+/* A transport over a socket, which stays the caller's where this fails. The
+ * four last may be NULL. */
+PyObject *pyaio_transport_new(PyaioState *state, PyObject *loop,
+                              PyObject *sock, PyObject *protocol,
+                              PyObject *waiter, PyObject *extra,
+                              PyObject *server, PyObject *context);
 int pyaio_transport_set_socket(PyaioState *state, PyaioTransport *self,
                                PyObject *sock);
 int pyaio_transport_set_protocol(PyaioState *state, PyaioTransport *self,

@@ -25,6 +25,7 @@ static const WatchedMethod watched_methods[] = {
     WATCHED(PYAIO_LOOP_MAKE_TRANSPORT, _ensure_fd_no_transport),
     WATCHED(PYAIO_LOOP_ACCEPT, _accept_connection),
     WATCHED(PYAIO_LOOP_ACCEPT, _accept_connection2),
+    WATCHED(PYAIO_LOOP_ACCEPT, _add_reader),
     WATCHED(PYAIO_LOOP_CONNECT, _ensure_resolved),
     WATCHED(PYAIO_LOOP_CONNECT, _connect_sock),
     WATCHED(PYAIO_LOOP_CONNECT, sock_connect),
