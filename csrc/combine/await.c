@@ -42,6 +42,19 @@ pyaio_await_start(PyaioState *state, PyaioAwait *self, PyObject *awaited,
 }
 
 PySendResult
+pyaio_await_call(PyaioState *state, PyaioAwait *self, PyObject *awaited,
+                 PyObject **result)
+{
+    if (awaited == NULL) {
+        return PYGEN_ERROR;
+    }
+    pyaio_await_stop(self);
+    PySendResult went = pyaio_await_start(state, self, awaited, result);
+    Py_DECREF(awaited);
+    return went;
+}
+
+PySendResult
 pyaio_await_send(PyaioState *state, PyaioAwait *self, PyObject *value,
                  PyObject **result)
 {

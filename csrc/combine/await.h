@@ -16,6 +16,10 @@ typedef struct {
 
 PySendResult pyaio_await_start(PyaioState *state, PyaioAwait *self,
                                PyObject *awaited, PyObject **result);
+/* The same with what a call has returned, in place of what was awaited before.
+ * Steals `awaited`; NULL is an exception that is set. */
+PySendResult pyaio_await_call(PyaioState *state, PyaioAwait *self,
+                              PyObject *awaited, PyObject **result);
 PySendResult pyaio_await_send(PyaioState *state, PyaioAwait *self,
                               PyObject *value, PyObject **result);
 PySendResult pyaio_await_throw(PyaioState *state, PyaioAwait *self,

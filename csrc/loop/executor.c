@@ -336,23 +336,6 @@ default_executor(PyaioState *state, PyObject *loop)
 }
 
 static PyObject *
-run_as_stock(PyaioState *state, PyObject *op, PyObject *const *args,
-             Py_ssize_t nargs, PyObject *kwnames)
-{
-    Py_ssize_t total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
-    PyObject **copy = PyMem_New(PyObject *, (size_t)total + 1);
-    if (copy == NULL) {
-        return PyErr_NoMemory();
-    }
-    copy[0] = op;
-    memcpy(copy + 1, args, (size_t)total * sizeof(PyObject *));
-    PyObject *future = PyObject_Vectorcall(state->stock_run_in_executor, copy,
-                                           (size_t)nargs + 1, kwnames);
-    PyMem_Free(copy);
-    return future;
-}
-
-static PyObject *
 Loop_run_in_executor(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                      PyObject *kwnames)
 {
@@ -369,7 +352,8 @@ Loop_run_in_executor(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
             return future;
         }
     }
-    return run_as_stock(state, op, args, nargs, kwnames);
+    return pyaio_loop_call_stock(state->stock_run_in_executor, op, args, nargs,
+                                 kwnames);
 }
 
 PyMethodDef pyaio_loop_executor_methods[] = {

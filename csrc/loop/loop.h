@@ -17,6 +17,12 @@ PyaioScheduler *pyaio_loop_require_open(PyObject *op);
  * RuntimeError. */
 int pyaio_loop_check_thread(PyaioScheduler *sched);
 
+/* method(op, ...), a method of the running version's loop, with the arguments
+ * of a vectorcall. */
+PyObject *pyaio_loop_call_stock(PyObject *method, PyObject *op,
+                                PyObject *const *args, Py_ssize_t nargs,
+                                PyObject *kwnames);
+
 /* Checks a vectorcall of (`required` arguments, *args, context=None). Returns
  * 0 with *context borrowed or NULL, or -1 with TypeError. */
 int pyaio_loop_parse_context(PyaioState *state, const char *method,

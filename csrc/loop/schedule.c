@@ -18,6 +18,23 @@ pyaio_loop_check_thread(PyaioScheduler *sched)
     return 0;
 }
 
+PyObject *
+pyaio_loop_call_stock(PyObject *method, PyObject *op, PyObject *const *args,
+                      Py_ssize_t nargs, PyObject *kwnames)
+{
+    Py_ssize_t total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    PyObject **copy = PyMem_New(PyObject *, (size_t)total + 1);
+    if (copy == NULL) {
+        return PyErr_NoMemory();
+    }
+    copy[0] = op;
+    memcpy(copy + 1, args, (size_t)total * sizeof(PyObject *));
+    PyObject *result =
+        PyObject_Vectorcall(method, copy, (size_t)nargs + 1, kwnames);
+    PyMem_Free(copy);
+    return result;
+}
+
 /* What debug mode checks before a callback is scheduled. */
 static int
 debug_check(PyaioScheduler *sched, PyObject *callback, const char *method,
@@ -309,25 +326,6 @@ Loop_create_future(PyObject *op, PyObject *Py_UNUSED(unused))
     return pyaio_future_new(pyaio_state_of(op), op);
 }
 
-/* BaseEventLoop.create_task(op, ...) of the running version. */
-static PyObject *
-create_task_as_stock(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
-                     PyObject *kwnames)
-{
-    PyaioState *state = pyaio_state_of(op);
-    Py_ssize_t total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
-    PyObject **copy = PyMem_New(PyObject *, (size_t)total + 1);
-    if (copy == NULL) {
-        return PyErr_NoMemory();
-    }
-    copy[0] = op;
-    memcpy(copy + 1, args, (size_t)total * sizeof(PyObject *));
-    PyObject *task = PyObject_Vectorcall(state->stock_loop_create_task, copy,
-                                         (size_t)nargs + 1, kwnames);
-    PyMem_Free(copy);
-    return task;
-}
-
 static PyObject *
 Loop_create_task(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                  PyObject *kwnames)
@@ -335,7 +333,9 @@ Loop_create_task(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (nargs != 1) {
         /* coro= by keyword, or wrong: the running version's own method takes
          * it apart. */
-        return create_task_as_stock(op, args, nargs, kwnames);
+        return pyaio_loop_call_stock(
+            pyaio_state_of(op)->stock_loop_create_task, op, args, nargs,
+            kwnames);
     }
     PyaioScheduler *sched = pyaio_loop_require_open(op);
     if (sched == NULL) {
@@ -347,7 +347,8 @@ Loop_create_task(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     }
     /* How a factory or another class is called, and with which keywords, is
      * the running version's own affair. */
-    return create_task_as_stock(op, args, nargs, kwnames);
+    return pyaio_loop_call_stock(state->stock_loop_create_task, op, args,
+                                 nargs, kwnames);
 }
 
 static PyObject *

@@ -63,15 +63,9 @@ static PySendResult
 barrier_await_condition(PyaioState *state, BarrierCoroutine *self,
                         PyObject *name, PyObject **result)
 {
-    PyObject *awaitable = barrier_ask_condition(barrier_of(self), name);
-    if (awaitable == NULL) {
-        return PYGEN_ERROR;
-    }
-    pyaio_await_stop(&self->base.head.await);
-    PySendResult went =
-        pyaio_await_start(state, &self->base.head.await, awaitable, result);
-    Py_DECREF(awaitable);
-    return went;
+    return pyaio_await_call(state, &self->base.head.await,
+                            barrier_ask_condition(barrier_of(self), name),
+                            result);
 }
 
 /* Calls a method of the condition, with what is raised put aside. */

@@ -16,15 +16,9 @@ static PySendResult
 condition_await_method(PyaioState *state, ConditionCoroutine *self,
                        PyObject *name, PyObject **result)
 {
-    PyObject *awaitable = PyObject_CallMethodNoArgs(self->base.owner, name);
-    if (awaitable == NULL) {
-        return PYGEN_ERROR;
-    }
-    pyaio_await_stop(&self->base.head.await);
-    PySendResult went =
-        pyaio_await_start(state, &self->base.head.await, awaitable, result);
-    Py_DECREF(awaitable);
-    return went;
+    return pyaio_await_call(state, &self->base.head.await,
+                            PyObject_CallMethodNoArgs(self->base.owner, name),
+                            result);
 }
 
 static int

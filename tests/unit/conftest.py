@@ -89,6 +89,28 @@ def same_as_stock(
 
 
 @pytest.fixture
+def stays_flat(loop: asyncio.AbstractEventLoop) -> Callable[..., None]:
+    """A function that awaits `once()` again and again, which must leave no reference behind."""
+    if not hasattr(sys, "gettotalrefcount"):
+        pytest.skip("needs a debug build")
+
+    async def counts(once: Callable[[], Any], times: int) -> list[int]:
+        found = []
+        for _ in range(12):
+            for _ in range(times):
+                await once()
+            gc.collect()
+            found.append(sys.gettotalrefcount())
+        return found
+
+    def stays_flat(once: Callable[[], Any], times: int = 20) -> None:
+        found = loop.run_until_complete(counts(once, times))
+        assert min(found[-2:]) - found[-4] < times
+
+    return stays_flat
+
+
+@pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """A function that lists what asyncio's logger got; a test without it may log no error."""
 
