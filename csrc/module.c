@@ -8,6 +8,7 @@
 #include "loop/loop.h"
 #include "memory_map.h"
 #include "net/connect.h"
+#include "net/datagram.h"
 #include "net/listener.h"
 #include "net/net.h"
 #include "net/pipe.h"
@@ -65,6 +66,7 @@ module_add_names(PyObject *module)
         {"Condition", state->Condition_type},
         {"Barrier", state->Barrier_type},
         {"_SelectorSocketTransport", state->Transport_type},
+        {"_SelectorDatagramTransport", state->DatagramTransport_type},
         {"_UnixReadPipeTransport", state->ReadPipe_type},
         {"_UnixWritePipeTransport", state->WritePipe_type},
         {"Queue", state->QueueBase_type},
@@ -103,14 +105,14 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_semaphore_init,     pyaio_condition_init,
     pyaio_barrier_init,       pyaio_socket_init,
     pyaio_socket_object_init, pyaio_transport_init,
-    pyaio_pipe_init,          pyaio_listener_init,
-    pyaio_incoming_init,      pyaio_tls_init,
-    pyaio_tls_transport_init, pyaio_queue_init,
-    pyaio_stream_init,        pyaio_loop_init,
-    pyaio_resolve_init,       pyaio_connect_init,
-    pyaio_operation_init,     pyaio_sock_receive_init,
-    pyaio_sock_send_init,     pyaio_sock_connect_init,
-    module_add_names,
+    pyaio_datagram_init,      pyaio_pipe_init,
+    pyaio_listener_init,      pyaio_incoming_init,
+    pyaio_tls_init,           pyaio_tls_transport_init,
+    pyaio_queue_init,         pyaio_stream_init,
+    pyaio_loop_init,          pyaio_resolve_init,
+    pyaio_connect_init,       pyaio_operation_init,
+    pyaio_sock_receive_init,  pyaio_sock_send_init,
+    pyaio_sock_connect_init,  module_add_names,
 };
 
 static int

@@ -11,6 +11,7 @@ from asyncio import (
     AbstractEventLoop,
     AbstractServer,
     BaseProtocol,
+    DatagramTransport,
     Future as Future,
     Handle as Handle,
     ReadTransport,
@@ -125,6 +126,21 @@ class _SelectorSocketTransport(_FlowControlMixin):
     def write(self, data: bytes | bytearray | memoryview, /) -> None: ...
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview], /) -> None: ...
     def set_protocol(self, protocol: BaseProtocol, /) -> None: ...
+
+@final
+class _SelectorDatagramTransport(_FlowControlMixin, DatagramTransport):
+    """The transport of a datagram socket on a native loop."""
+
+    max_size: int
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        sock: socket,
+        protocol: BaseProtocol,
+        address: Any = None,
+        waiter: Future[Any] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
 
 @final
 class _UnixReadPipeTransport(ReadTransport):

@@ -57,7 +57,7 @@ class _SelectorAttribute:
 class EventLoop(_core.EventLoop, TlsMethods, _stock.SelectorEventLoop):
     """An asyncio event loop whose callbacks, timers, tasks and poller are native.
 
-    Stream sockets, TLS and pipes have native transports; sock_*() are native. Servers, datagrams,
+    Sockets, TLS and pipes have native transports, and sock_*() are native. Servers,
     subprocesses, executors and signal handlers are the running version's own, on the native
     poller. The stock __init__ is never called: it would make a selector and a socket pair that
     nothing uses.
@@ -131,6 +131,19 @@ class EventLoop(_core.EventLoop, TlsMethods, _stock.SelectorEventLoop):
     ) -> Any:
         """A transport over the writing end of a pipe."""
         return _core._UnixWritePipeTransport(self, pipe, protocol, waiter, extra)
+
+    def _make_datagram_transport(
+        self,
+        sock: socket,
+        protocol: Any,
+        address: Any = None,
+        waiter: Any = None,
+        extra: Any = None,
+    ) -> Any:
+        """A transport over a datagram socket."""
+        if _CHECKS_NEW_TRANSPORTS:
+            self._ensure_fd_no_transport(sock)
+        return _core._SelectorDatagramTransport(self, sock, protocol, address, waiter, extra)
 
     def add_signal_handler(self, sig: int, callback: Callable[[*_Ts], Any], *args: *_Ts) -> None:
         """Call callback(*args) in the loop when the signal arrives; main thread only."""

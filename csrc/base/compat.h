@@ -40,6 +40,17 @@
 #define PYAIO_CHECKS_CONTEXT (PY_VERSION_HEX >= 0x030F0000)
 /* writelines() of a socket transport gathers instead of joining. */
 #define PYAIO_WRITELINES_GATHERS (PY_VERSION_HEX >= 0x030C0000)
+/* The transport of a datagram socket is an asyncio.DatagramTransport. */
+#define PYAIO_DATAGRAMS_ARE_TYPED (PY_VERSION_HEX >= 0x030C0000)
+/* It sends empty datagrams, and counts so many bytes besides the data of each
+ * that waits to be sent. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define PYAIO_SENDS_EMPTY_DATAGRAMS 1
+#define PYAIO_DATAGRAM_HEADER 8
+#else
+#define PYAIO_SENDS_EMPTY_DATAGRAMS 0
+#define PYAIO_DATAGRAM_HEADER 0
+#endif
 /* A Server keeps its transports rather than their number. */
 #define PYAIO_SERVER_KNOWS_CLIENTS (PY_VERSION_HEX >= 0x030D0000)
 /* A descriptor that has a transport cannot get another. */

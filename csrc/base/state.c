@@ -219,6 +219,7 @@ static const StockEntry stock_entries[] = {
     STOCK(FileIO, "io", "FileIO"),
     STOCK(BufferedReader, "io", "BufferedReader"),
     STOCK(BufferedWriter, "io", "BufferedWriter"),
+    STOCK(stock_DatagramTransport, "asyncio.transports", "DatagramTransport"),
     STOCK(stock_TransportSocket, "asyncio.trsock", "TransportSocket"),
     STOCK(stock_BufferedProtocol, "asyncio.protocols", "BufferedProtocol"),
     STOCK(stock_socket_base, "_socket", "socket"),

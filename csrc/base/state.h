@@ -50,6 +50,7 @@
     X(BarrierCoroutine)      \
     X(TransportBase)         \
     X(Transport)             \
+    X(DatagramTransport)     \
     X(ReadPipe)              \
     X(WritePipe)             \
     X(StreamReader)          \
@@ -169,6 +170,7 @@
     X(stock_FlowControlMixin)   \
     X(stock_ReadTransport)      \
     X(stock_TransportSocket)    \
+    X(stock_DatagramTransport)  \
     X(FileIO)                   \
     X(BufferedReader)           \
     X(BufferedWriter)           \
@@ -331,10 +333,12 @@
     X(create_task)                    \
     X(data)                           \
     X(data_received)                  \
+    X(datagram_received)              \
     X(current_task)                   \
     X(done)                           \
     X(empty)                          \
     X(eof_received)                   \
+    X(error_received)                 \
     X(exception)                      \
     X(fileno)                         \
     X(full)                           \

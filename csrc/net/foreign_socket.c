@@ -3,9 +3,8 @@
 
 #include <sys/socket.h>
 
-/* What a method that raised means. */
-static Py_ssize_t
-foreign_failed(void)
+Py_ssize_t
+pyaio_foreign_failed(void)
 {
     if (PyErr_ExceptionMatches(PyExc_BlockingIOError) ||
         PyErr_ExceptionMatches(PyExc_InterruptedError)) {
@@ -20,7 +19,7 @@ static Py_ssize_t
 foreign_count(PyObject *result)
 {
     if (result == NULL) {
-        return foreign_failed();
+        return pyaio_foreign_failed();
     }
     Py_ssize_t count = PyNumber_AsSsize_t(result, PyExc_OverflowError);
     Py_DECREF(result);
@@ -47,7 +46,7 @@ pyaio_foreign_recv(PyObject *sock, Py_ssize_t size, PyObject **data)
 {
     PyObject *result = PyObject_CallMethod(sock, "recv", "n", size);
     if (result == NULL) {
-        return foreign_failed();
+        return pyaio_foreign_failed();
     }
     Py_ssize_t length = PyObject_Length(result);
     if (length > 0) {

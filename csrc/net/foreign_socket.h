@@ -8,6 +8,9 @@
 
 #include "net/socket.h"
 
+/* What the exception of such a method means. */
+Py_ssize_t pyaio_foreign_failed(void);
+
 int pyaio_foreign_fileno(PyObject *sock);
 /* *data is what recv() returned, where that is not empty. */
 Py_ssize_t pyaio_foreign_recv(PyObject *sock, Py_ssize_t size,

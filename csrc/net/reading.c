@@ -169,16 +169,16 @@ read_ready_run(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
                           : read_data(state, self);
 }
 
-static PyObject *
-read_context(PyaioState *state, PyObject *a)
+PyObject *
+pyaio_transport_read_context(PyaioState *state, PyObject *a)
 {
     return pyaio_context_resolve(state, &((PyaioTransport *)a)->read_context);
 }
 
-static const PyaioReadyKind read_ready = {
+const PyaioReadyKind pyaio_stream_readable = {
     .name = "_SelectorSocketTransport._read_ready",
     .run = read_ready_run,
-    .context = read_context,
+    .context = pyaio_transport_read_context,
 };
 
 int
@@ -197,8 +197,8 @@ pyaio_transport_start_reading(PyaioState *state, PyaioTransport *self)
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
-    return pyaio_watch_add(self->sched, self->fd, PYAIO_POLL_READ, &read_ready,
-                           (PyObject *)self, NULL);
+    return pyaio_watch_add(self->sched, self->fd, PYAIO_POLL_READ,
+                           self->readable, (PyObject *)self, NULL);
 }
 
 int
@@ -229,5 +229,5 @@ pyaio_transport_resume_reading(PyaioState *state, PyaioTransport *self)
 PyObject *
 pyaio_transport_read_ready(PyaioState *state, PyaioTransport *self)
 {
-    return pyaio_ready_call_new(state, &read_ready, (PyObject *)self, NULL);
+    return pyaio_ready_call_new(state, self->readable, (PyObject *)self, NULL);
 }

@@ -1,18 +1,14 @@
 /* sock_connect() and sock_accept(), which go through the socket's methods. */
+#include "net/foreign_socket.h"
 #include "net/net.h"
 #include "net/operation.h"
 
-/* Whether the exception that is set says that a call would block; it is
- * cleared then. */
-static int
-would_block(void)
+/* What a method that raised means for the operation. */
+static PySendResult
+method_failed(void)
 {
-    if (PyErr_ExceptionMatches(PyExc_BlockingIOError) ||
-        PyErr_ExceptionMatches(PyExc_InterruptedError)) {
-        PyErr_Clear();
-        return 1;
-    }
-    return 0;
+    return pyaio_foreign_failed() == PYAIO_SOCKET_BLOCKED ? PYGEN_NEXT
+                                                          : PYGEN_ERROR;
 }
 
 /* --- sock_connect() ------------------------------------------------------ */
@@ -41,7 +37,7 @@ connect_outcome(PyaioOperation *self, PyObject **result)
         PyObject_CallMethod(pyaio_operation_socket(self), "getsockopt", "ii",
                             SOL_SOCKET, SO_ERROR);
     if (number == NULL) {
-        return would_block() ? PYGEN_NEXT : PYGEN_ERROR;
+        return method_failed();
     }
     if (PyObject_IsTrue(number) == 0) {
         Py_DECREF(number);
@@ -75,7 +71,7 @@ connect_attempt(PyaioState *state, PyaioOperation *self, PyObject **result)
         return PYGEN_RETURN;
     }
     self->size = 1; /* begun */
-    return would_block() ? PYGEN_NEXT : PYGEN_ERROR;
+    return method_failed();
 }
 
 static const PyaioReadyKind connect_ready =
@@ -105,7 +101,7 @@ accept_attempt(PyaioState *state, PyaioOperation *self, PyObject **result)
     PyObject *pair = PyObject_CallMethodNoArgs(pyaio_operation_socket(self),
                                                state->str_accept);
     if (pair == NULL) {
-        return would_block() ? PYGEN_NEXT : PYGEN_ERROR;
+        return method_failed();
     }
     PyObject *done = NULL;
     if (PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2) {

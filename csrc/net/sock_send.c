@@ -1,5 +1,6 @@
 /* sock_sendall() and sock_sendto(). */
 #include "base/errors.h"
+#include "net/foreign_socket.h"
 #include "net/net.h"
 #include "net/operation.h"
 
@@ -109,11 +110,8 @@ sendto_method(PyaioOperation *self, PyObject **result)
     if (*result != NULL) {
         return PYGEN_RETURN;
     }
-    if (!PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
-        return PYGEN_ERROR;
-    }
-    PyErr_Clear();
-    return PYGEN_NEXT;
+    return pyaio_foreign_failed() == PYAIO_SOCKET_BLOCKED ? PYGEN_NEXT
+                                                          : PYGEN_ERROR;
 }
 
 static PySendResult

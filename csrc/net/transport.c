@@ -172,11 +172,25 @@ find_descriptor(PyaioTransport *self, PyObject *sock)
     return self->fd < 0 && PyErr_Occurred() ? -1 : 0;
 }
 
+/* Of streams. */
+static int
+set_nodelay(PyaioState *state, PyaioTransport *self, PyObject *sock)
+{
+    if (self->readable != &pyaio_stream_readable) {
+        return 0;
+    }
+    return self->plain ? pyaio_socket_set_nodelay(sock)
+                       : pyaio_foreign_set_nodelay(state, sock);
+}
+
 int
 pyaio_transport_setup(PyaioState *state, PyaioTransport *self, PyObject *loop,
                       PyObject *sock, PyObject *protocol, PyObject *waiter,
                       PyObject *extra, PyObject *server, PyObject *context)
 {
+    if (self->readable == NULL) {
+        self->readable = &pyaio_stream_readable;
+    }
     pyaio_flow_init(&self->flow);
     self->loop = Py_NewRef(loop);
     self->sched = pyaio_scheduler_of(state, loop);
@@ -195,8 +209,7 @@ pyaio_transport_setup(PyaioState *state, PyaioTransport *self, PyObject *loop,
     }
     self->server = Py_XNewRef(server);
     if (register_transport(state, self) < 0 ||
-        (self->plain ? pyaio_socket_set_nodelay(sock)
-                     : pyaio_foreign_set_nodelay(state, sock)) < 0) {
+        set_nodelay(state, self, sock) < 0) {
         return -1;
     }
     return queue_beginning(state, self, waiter);

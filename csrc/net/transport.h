@@ -37,6 +37,8 @@ typedef struct {
     PyObject *lost_context;
     PyObject *empty_waiter; /* owned: future of who awaits that everything is
                                sent, or NULL */
+    const PyaioReadyKind *readable; /* what runs when there is something to
+                                       read */
     PyaioFlow flow;
     PyaioWriteQueue queue;
     Py_ssize_t last_read; /* bytes that the last read of data brought */
@@ -110,6 +112,12 @@ pyaio_transport_is_reading(const PyaioTransport *self)
 
 /* --- reading.c */
 
+/* What runs then over a stream socket. */
+extern const PyaioReadyKind pyaio_stream_readable;
+/* The contexts of the entries for both directions. */
+PyObject *pyaio_transport_read_context(PyaioState *state, PyObject *a);
+PyObject *pyaio_transport_write_context(PyaioState *state, PyObject *a);
+
 /* Begins to read, unless closed or paused meanwhile; `read_context` is set. */
 int pyaio_transport_start_reading(PyaioState *state, PyaioTransport *self);
 int pyaio_transport_pause_reading(PyaioState *state, PyaioTransport *self);
@@ -131,7 +139,14 @@ int pyaio_transport_writes_memory(PyaioState *state, PyObject *op);
 int pyaio_transport_write_memory(PyaioState *state, PyaioTransport *self,
                                  const char *data, size_t length);
 int pyaio_transport_write_eof(PyaioTransport *self);
-/* Tells the protocol to pause where the backlog is above the mark. */
+/* Watches for being writable. */
+int pyaio_transport_watch_writing(PyaioState *state, PyaioTransport *self,
+                                  const PyaioReadyKind *kind);
+/* A write on a connection that is lost: nothing but a warning, after some. */
+int pyaio_transport_write_lost(PyaioState *state, PyaioTransport *self);
+/* Tells the protocol to go on where the backlog is down to the lower mark. */
+int pyaio_transport_check_drained(PyaioState *state, PyaioTransport *self);
+/* Tells it to pause where it is above the upper one. */
 int pyaio_transport_check_flow(PyaioState *state, PyaioTransport *self);
 
 /* The future of who wants to know when everything is sent: a new reference. */

@@ -106,7 +106,7 @@ pyaio_transport_tp_dealloc(PyObject *op)
     if (((PyaioTransport *)op)->weakrefs != NULL) {
         PyObject_ClearWeakRefs(op);
     }
-    (void)pyaio_transport_tp_clear(op);
+    (void)type->tp_clear(op);
     type->tp_free(op);
     Py_DECREF(type);
 }

@@ -47,29 +47,56 @@ queue_grow(PyaioWriteQueue *queue)
     return 0;
 }
 
+/* What a piece counts for. */
+static size_t
+piece_bytes(const PyaioPiece *piece)
+{
+    return piece->length + (piece->address ? PYAIO_DATAGRAM_HEADER : 0);
+}
+
+static void
+piece_release(PyaioPiece piece)
+{
+    Py_DECREF(piece.owner);
+    Py_XDECREF(piece.address);
+}
+
+static int
+queue_push(PyaioWriteQueue *queue, PyaioPiece piece)
+{
+    if (queue->count == queue->capacity && queue_grow(queue) < 0) {
+        piece_release(piece);
+        return -1;
+    }
+    *queue_at(queue, queue->count) = piece;
+    queue->count++;
+    queue->bytes += piece_bytes(&piece);
+    return 0;
+}
+
 int
 pyaio_write_queue_append(PyaioWriteQueue *queue, PyObject *owner,
                          const char *data, size_t length)
 {
-    if (queue->count == queue->capacity && queue_grow(queue) < 0) {
-        Py_DECREF(owner);
-        return -1;
-    }
-    *queue_at(queue, queue->count) = (PyaioPiece){owner, data, length};
-    queue->count++;
-    queue->bytes += length;
-    return 0;
+    return queue_push(queue, (PyaioPiece){owner, data, length, NULL});
 }
 
-/* Takes the first piece out; the caller owns its owner. */
-static PyObject *
-queue_pop(PyaioWriteQueue *queue)
+int
+pyaio_write_queue_append_datagram(PyaioWriteQueue *queue, PyObject *owner,
+                                  const char *data, size_t length,
+                                  PyObject *address)
 {
-    PyaioPiece *piece = queue_at(queue, 0);
+    return queue_push(queue, (PyaioPiece){owner, data, length, address});
+}
+
+PyaioPiece
+pyaio_write_queue_pop(PyaioWriteQueue *queue)
+{
+    PyaioPiece piece = *queue_at(queue, 0);
     queue->head = (queue->head + 1) & (queue->capacity - 1);
     queue->count--;
-    queue->bytes -= piece->length;
-    return piece->owner;
+    queue->bytes -= piece_bytes(&piece);
+    return piece;
 }
 
 int
@@ -87,7 +114,7 @@ pyaio_write_queue_move(PyaioWriteQueue *from, PyaioWriteQueue *to)
                                      piece.length) < 0) {
             return -1;
         }
-        Py_DECREF(queue_pop(from));
+        piece_release(pyaio_write_queue_pop(from));
     }
     return 0;
 }
@@ -127,7 +154,7 @@ pyaio_write_queue_consume(PyaioWriteQueue *queue, size_t length)
             return;
         }
         length -= piece->length;
-        Py_DECREF(queue_pop(queue));
+        piece_release(pyaio_write_queue_pop(queue));
     }
     queue_shrink(queue);
 }
@@ -138,7 +165,7 @@ pyaio_write_queue_clear(PyaioWriteQueue *queue)
     PyaioWriteQueue old = *queue;
     *queue = (PyaioWriteQueue){0};
     while (old.count > 0) {
-        Py_DECREF(queue_pop(&old));
+        piece_release(pyaio_write_queue_pop(&old));
     }
     PyMem_Free(old.pieces);
 }
@@ -149,6 +176,7 @@ pyaio_write_queue_traverse(const PyaioWriteQueue *queue, visitproc visit,
 {
     for (size_t i = 0; i < queue->count; i++) {
         Py_VISIT(queue_at(queue, i)->owner);
+        Py_VISIT(queue_at(queue, i)->address);
     }
     return 0;
 }
@@ -185,4 +213,22 @@ pyaio_write_queue_joined(const PyaioWriteQueue *queue)
     Py_XDECREF(empty);
     Py_XDECREF(list);
     return joined;
+}
+
+PyObject *
+pyaio_write_queue_datagrams(const PyaioWriteQueue *queue)
+{
+    PyObject *list = PyList_New((Py_ssize_t)queue->count);
+    for (size_t i = 0; list != NULL && i < queue->count; i++) {
+        const PyaioPiece *piece = queue_at(queue, i);
+        PyObject *pair = Py_BuildValue(
+            "(y#O)", piece->data, (Py_ssize_t)piece->length, piece->address);
+        if (pair == NULL) {
+            Py_CLEAR(list);
+        }
+        else {
+            PyList_SET_ITEM(list, (Py_ssize_t)i, pair);
+        }
+    }
+    return list;
 }

@@ -24,9 +24,18 @@ pyaio_transport_check_flow(PyaioState *state, PyaioTransport *self)
     return pyaio_flow_pause(&self->flow, &party);
 }
 
-/* A write on a connection that is lost: nothing but a warning, after some. */
-static int
-write_lost(PyaioState *state, PyaioTransport *self)
+int
+pyaio_transport_check_drained(PyaioState *state, PyaioTransport *self)
+{
+    if (!pyaio_flow_must_resume(&self->flow, self->queue.bytes)) {
+        return 0;
+    }
+    PyaioParty party = pyaio_transport_party(state, self);
+    return pyaio_flow_resume(&self->flow, &party);
+}
+
+int
+pyaio_transport_write_lost(PyaioState *state, PyaioTransport *self)
 {
     PyObject *done = Py_None;
     if (self->conn_lost >= SILENT_LOST_WRITES) {
@@ -135,11 +144,8 @@ flush(PyaioState *state, PyaioTransport *self)
         return flush_failed(state, self);
     }
     pyaio_write_queue_consume(&self->queue, (size_t)sent);
-    if (pyaio_flow_must_resume(&self->flow, self->queue.bytes)) {
-        PyaioParty party = pyaio_transport_party(state, self);
-        if (pyaio_flow_resume(&self->flow, &party) < 0) {
-            return -1;
-        }
+    if (pyaio_transport_check_drained(state, self) < 0) {
+        return -1;
     }
     /* The protocol may have written more, or ended everything. */
     if (self->queue.count > 0 || self->loop == NULL) {
@@ -159,8 +165,8 @@ write_ready_run(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
     return flush(state, self);
 }
 
-static PyObject *
-write_context(PyaioState *state, PyObject *a)
+PyObject *
+pyaio_transport_write_context(PyaioState *state, PyObject *a)
 {
     return pyaio_context_resolve(state, &((PyaioTransport *)a)->write_context);
 }
@@ -168,11 +174,12 @@ write_context(PyaioState *state, PyObject *a)
 static const PyaioReadyKind write_ready = {
     .name = "_SelectorSocketTransport._write_ready",
     .run = write_ready_run,
-    .context = write_context,
+    .context = pyaio_transport_write_context,
 };
 
-static int
-watch_writing(PyaioState *state, PyaioTransport *self)
+int
+pyaio_transport_watch_writing(PyaioState *state, PyaioTransport *self,
+                              const PyaioReadyKind *kind)
 {
     if (self->sched->poller == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
@@ -181,8 +188,8 @@ watch_writing(PyaioState *state, PyaioTransport *self)
     if (pyaio_transport_capture(state, self, &self->write_context) < 0) {
         return -1;
     }
-    return pyaio_watch_add(self->sched, self->fd, PYAIO_POLL_WRITE,
-                           &write_ready, (PyObject *)self, NULL);
+    return pyaio_watch_add(self->sched, self->fd, PYAIO_POLL_WRITE, kind,
+                           (PyObject *)self, NULL);
 }
 
 /* --- write() ------------------------------------------------------------- */
@@ -205,7 +212,7 @@ write_bytes(PyaioState *state, PyaioTransport *self, PyObject *data,
             bytes += sent;
             length -= (size_t)sent;
         }
-        if (watch_writing(state, self) < 0) {
+        if (pyaio_transport_watch_writing(state, self, &write_ready) < 0) {
             return -1;
         }
     }
@@ -243,7 +250,7 @@ write_buffer(PyaioState *state, PyaioTransport *self, PyObject *data)
         return (int)count;
     }
     if (self->conn_lost) {
-        return write_lost(state, self);
+        return pyaio_transport_write_lost(state, self);
     }
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
@@ -278,7 +285,7 @@ pyaio_transport_write(PyaioState *state, PyaioTransport *self, PyObject *data)
         return 0;
     }
     if (self->conn_lost) {
-        return write_lost(state, self);
+        return pyaio_transport_write_lost(state, self);
     }
     return write_bytes(state, self, data, PyBytes_AS_STRING(data),
                        (size_t)PyBytes_GET_SIZE(data));
@@ -378,7 +385,7 @@ send_or_watch(PyaioState *state, PyaioTransport *self)
     if (self->queue.count == 0) {
         return 0;
     }
-    if (watch_writing(state, self) < 0) {
+    if (pyaio_transport_watch_writing(state, self, &write_ready) < 0) {
         return -1;
     }
     return pyaio_transport_check_flow(state, self);
@@ -396,7 +403,7 @@ pyaio_transport_writelines(PyaioState *state, PyaioTransport *self,
         return some;
     }
     if (self->conn_lost) {
-        return write_lost(state, self);
+        return pyaio_transport_write_lost(state, self);
     }
     PyaioWriteQueue pieces = {0};
     int err = collect_pieces(&pieces, list);
