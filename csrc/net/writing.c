@@ -319,7 +319,7 @@ pyaio_transport_write_memory(PyaioState *state, PyaioTransport *self,
     if (check_writable(self, "write") < 0) {
         return -1;
     }
-    return self->conn_lost ? write_lost(state, self)
+    return self->conn_lost ? pyaio_transport_write_lost(state, self)
                            : write_bytes(state, self, Py_None, data, length);
 }
 
