@@ -202,9 +202,13 @@ are_original(PyTypeObject *type, const PyMethodDef *def)
     for (; def->ml_name != NULL; def++) {
         PyObject *found =
             PyObject_GetAttrString((PyObject *)type, def->ml_name);
-        original &= found != NULL && Py_IS_TYPE(found, &PyMethodDescr_Type) &&
+        if (found == NULL) {
+            PyErr_Clear();
+            return 0;
+        }
+        original &= Py_IS_TYPE(found, &PyMethodDescr_Type) &&
                     ((PyMethodDescrObject *)found)->d_method == def;
-        Py_XDECREF(found);
+        Py_DECREF(found);
     }
     return original;
 }
@@ -216,7 +220,6 @@ pyaio_transport_check_methods(PyaioState *state)
     PyObject *raised = PyErr_GetRaisedException();
     int original = are_original(type, stream_methods) &&
                    are_original(type, pyaio_transport_methods);
-    PyErr_Clear();
     if (raised != NULL) {
         PyErr_SetRaisedException(raised);
     }

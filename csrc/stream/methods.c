@@ -12,10 +12,17 @@ static int
 is_original(PyObject *type, PyObject *ours, PyObject *name)
 {
     PyObject *found = PyObject_GetAttr(type, name);
+    if (found == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
     PyObject *original = PyObject_GetAttr(ours, name);
-    int same = found != NULL && found == original;
-    Py_XDECREF(found);
+    int same = found == original;
+    if (original == NULL) {
+        PyErr_Clear();
+    }
     Py_XDECREF(original);
+    Py_DECREF(found);
     return same;
 }
 
@@ -35,7 +42,6 @@ pyaio_stream_look_up(PyaioState *state, PyTypeObject *type,
             replaced |= 1u << i;
         }
     }
-    PyErr_Clear();
     if (raised != NULL) {
         PyErr_SetRaisedException(raised);
     }

@@ -85,14 +85,13 @@ read_copied(PyaioState *state, PyaioTls *tls)
     if (data != NULL) {
         PyObject *protocol =
             Py_NewRef(tls->app_protocol ? tls->app_protocol : Py_None);
-        PyObject *done = PyObject_CallMethodOneArg(
-            protocol, state->str_data_received, data);
+        int err = pyaio_protocol_data_received(
+            state, pyaio_native_protocol(state, protocol), protocol, data);
         Py_DECREF(protocol);
         Py_DECREF(data);
-        if (done == NULL) {
+        if (err < 0) {
             return -1;
         }
-        Py_DECREF(done);
     }
     return outcome == PYAIO_TLS_CLOSED ? read_end(state, tls) : 0;
 }
