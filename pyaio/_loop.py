@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from . import _core, _stock
+from ._serving import Serving
 from ._tls import TlsMethods
 
 if TYPE_CHECKING:
@@ -54,13 +55,13 @@ class _SelectorAttribute:
         return None if loop.is_closed() else SelectorView(loop)
 
 
-class EventLoop(_core.EventLoop, TlsMethods, _stock.SelectorEventLoop):
+class EventLoop(_core.EventLoop, TlsMethods, Serving):
     """An asyncio event loop whose callbacks, timers, tasks and poller are native.
 
-    Sockets, TLS and pipes have native transports, and sock_*() are native. Servers,
-    subprocesses, executors and signal handlers are the running version's own, on the native
-    poller. The stock __init__ is never called: it would make a selector and a socket pair that
-    nothing uses.
+    Sockets, TLS and pipes have native transports; sock_*(), connecting to literal addresses and
+    accepting are native. Subprocesses, executors and signal handlers are the running version's
+    own, on the native poller. The stock __init__ is never called: it would make a selector and a
+    socket pair that nothing uses.
     """
 
     # What the inherited methods keep on the loop; they set it on the instance.

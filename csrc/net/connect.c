@@ -228,17 +228,17 @@ static PySendResult
 make_ends(PyaioState *state, Connect *self, PyObject **result)
 {
     self->stage = MAKING;
+    PyObject *context = NULL;
+#if PYAIO_HAS_TRANSPORT_CONTEXT
+    context = PyContext_CopyCurrent();
+    if (context == NULL) {
+        return PYGEN_ERROR;
+    }
+#endif
     self->protocol = PyObject_CallNoArgs(self->call.factory);
     PyObject *waiter = self->protocol
                            ? pyaio_loop_create_future(state, self->call.loop)
                            : NULL;
-    PyObject *context = NULL;
-#if PYAIO_HAS_TRANSPORT_CONTEXT
-    context = waiter ? PyContext_CopyCurrent() : NULL;
-    if (context == NULL) {
-        Py_CLEAR(waiter);
-    }
-#endif
     if (waiter != NULL) {
         self->transport =
             pyaio_transport_new(state, self->call.loop, self->sock,

@@ -371,6 +371,8 @@ pyaio_transport_release(PyaioState *state, PyaioTransport *self)
     PyObject *protocol = self->protocol, *loop = self->loop;
     self->sock = self->server = self->protocol = self->loop = NULL;
     self->sched = NULL;
+    self->closing = 1;
+    self->conn_lost += self->conn_lost == 0;
     int err = sock ? pyaio_socket_close(state, sock) : 0;
     if (err == 0 && server != NULL) {
         err = tell_server(self, server, state->str__detach);

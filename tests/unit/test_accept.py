@@ -420,11 +420,12 @@ def test_loop_closes_while_accepting(impl, flat, turns):
     for task in asyncio.all_tasks(loop):
         task.cancel()
         serving.turn(2)  # a task that never ran would be reported
+    task = None  # whose exception has frames
     serving.server.close()
     for client in serving.clients:
         client.close()
     loop.close()
-    del serving.protocols[:], serving.log[:], loop, serving
+    del serving.protocols[:], serving.log[:], task, loop, serving
     gc.collect()
 
 
