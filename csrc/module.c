@@ -14,6 +14,7 @@
 #include "net/pipe.h"
 #include "net/socket_object.h"
 #include "net/transport.h"
+#include "process/process.h"
 #include "sched/handle.h"
 #include "stream/stream.h"
 #include "sync/sync.h"
@@ -106,13 +107,14 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_barrier_init,       pyaio_socket_init,
     pyaio_socket_object_init, pyaio_transport_init,
     pyaio_datagram_init,      pyaio_pipe_init,
-    pyaio_listener_init,      pyaio_incoming_init,
-    pyaio_tls_init,           pyaio_tls_transport_init,
-    pyaio_queue_init,         pyaio_stream_init,
-    pyaio_loop_init,          pyaio_resolve_init,
-    pyaio_connect_init,       pyaio_operation_init,
-    pyaio_sock_receive_init,  pyaio_sock_send_init,
-    pyaio_sock_connect_init,  module_add_names,
+    pyaio_child_init,         pyaio_listener_init,
+    pyaio_incoming_init,      pyaio_tls_init,
+    pyaio_tls_transport_init, pyaio_queue_init,
+    pyaio_stream_init,        pyaio_loop_init,
+    pyaio_resolve_init,       pyaio_connect_init,
+    pyaio_operation_init,     pyaio_sock_receive_init,
+    pyaio_sock_send_init,     pyaio_sock_connect_init,
+    module_add_names,
 };
 
 static int
@@ -209,6 +211,8 @@ static PyMethodDef module_functions[] = {
      METH_VARARGS | METH_KEYWORDS, NULL},
     {"_stands_for", module_stands_for, METH_VARARGS, NULL},
     {"_after_fork", module_after_fork, METH_NOARGS, NULL},
+    {"_spawn", pyaio_py_spawn, METH_VARARGS, NULL},
+    {"_watch_child", pyaio_py_watch_child, METH_VARARGS, NULL},
     {"_simulate_time", pyaio_py_simulate_time, METH_VARARGS,
      "_simulate_time(loop, milliseconds, /)\n--\n\n"
      "Advance the simulated clock of a loop, for tests.\n\n"

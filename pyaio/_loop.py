@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from . import _core, _stock
 from ._serving import Serving
+from ._subprocess import Spawning
 from ._tls import TlsMethods
 
 if TYPE_CHECKING:
@@ -55,13 +56,13 @@ class _SelectorAttribute:
         return None if loop.is_closed() else SelectorView(loop)
 
 
-class EventLoop(_core.EventLoop, TlsMethods, Serving):
+class EventLoop(_core.EventLoop, TlsMethods, Serving, Spawning):
     """An asyncio event loop whose callbacks, timers, tasks and poller are native.
 
-    Sockets, TLS and pipes have native transports; sock_*(), connecting to literal addresses and
-    accepting are native. Subprocesses, executors and signal handlers are the running version's
-    own, on the native poller. The stock __init__ is never called: it would make a selector and a
-    socket pair that nothing uses.
+    Sockets, TLS and pipes have native transports; sock_*(), connecting to literal addresses,
+    accepting and starting children are native. Executors and signal handlers are the running
+    version's own, on the native poller. The stock __init__ is never called: it would make a
+    selector and a socket pair that nothing uses.
     """
 
     # What the inherited methods keep on the loop; they set it on the instance.
@@ -91,14 +92,6 @@ class EventLoop(_core.EventLoop, TlsMethods, Serving):
     @functools.cached_property
     def _transports(self) -> weakref.WeakValueDictionary[int, Any]:
         return weakref.WeakValueDictionary()
-
-    if sys.version_info >= (3, 14):
-
-        @functools.cached_property
-        def _watcher(self) -> Any:
-            if _stock.unix_events.can_use_pidfd():
-                return _stock.unix_events._PidfdChildWatcher()
-            return _stock.unix_events._ThreadedChildWatcher()
 
     def close(self) -> None:
         """Close the loop; RuntimeError while it runs, nothing if it is closed already."""

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
         _csock: socket | None
         _internal_fds: int
 
+        async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any: ...
+        def _child_watcher_callback(self, pid: int, code: int, transport: Any) -> None: ...
         def _make_self_pipe(self) -> None: ...
         def _close_self_pipe(self) -> None: ...
         def _remove_reader(self, fd: Any) -> bool: ...
@@ -89,4 +91,11 @@ else:
     SSLProtocolTransport = sslproto._SSLProtocolTransport
     DefaultEventLoopPolicy = getattr(unix_events, "_UnixDefaultEventLoopPolicy", None)
 
+UnixSubprocessTransport: Any = unix_events._UnixSubprocessTransport
+# Before 3.14 the policy has a child watcher, which a program may exchange.
+HAS_CHILD_WATCHERS = hasattr(events, "get_child_watcher")
+ThreadedChildWatcher: Any = getattr(
+    unix_events, "ThreadedChildWatcher" if HAS_CHILD_WATCHERS else "_ThreadedChildWatcher"
+)
+PidfdChildWatcher: Any = getattr(unix_events, "_PidfdChildWatcher", object)
 HAS_POLICIES = DefaultEventLoopPolicy is not None

@@ -64,6 +64,7 @@
     X(Listener)              \
     X(Incoming)              \
     X(ConnectCoroutine)      \
+    X(Child)                 \
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */

@@ -1,0 +1,206 @@
+/* Seeing the end of a child: its process descriptor, watched by a loop. */
+#include "base/context.h"
+#include "base/errors.h"
+#include "process/process.h"
+#include "sched/sched.h"
+#include "sched/watch.h"
+
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *loop;      /* owned */
+    PyObject *callback;  /* owned: what is called, */
+    PyObject *arguments; /* owned: tuple, after process id and exit code */
+    PyObject *context;   /* base/context.h: in which it is called */
+    pid_t pid;
+    int fd; /* owned: the process descriptor; -1 once it is closed */
+} Child;
+
+static int
+Child_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Child *self = (Child *)op;
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->loop);
+    Py_VISIT(self->callback);
+    Py_VISIT(self->arguments);
+    Py_VISIT(self->context);
+    return 0;
+}
+
+static int
+Child_clear(PyObject *op)
+{
+    Child *self = (Child *)op;
+    Py_CLEAR(self->loop);
+    Py_CLEAR(self->callback);
+    Py_CLEAR(self->arguments);
+    Py_CLEAR(self->context);
+    return 0;
+}
+
+static void
+child_close(Child *self)
+{
+    if (self->fd >= 0) {
+        (void)close(self->fd);
+        self->fd = -1;
+    }
+}
+
+static void
+Child_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    child_close((Child *)op);
+    (void)Child_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+/* Reaps the child, which has ended. Returns its exit code, 255 where somebody
+ * else was faster; -1 with an exception in *failed. */
+static int
+child_reap(PyaioState *state, const Child *self, int *failed)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(self->pid, &status, 0)) < 0 && errno == EINTR) {
+        if (PyErr_CheckSignals() < 0) {
+            *failed = 1;
+            return -1;
+        }
+    }
+    if (pid < 0) {
+        PyObject *done = PyObject_CallMethod(
+            state->logger, "warning", "si",
+            "child process pid %d exit status already read:  will report "
+            "returncode 255",
+            (int)self->pid);
+        *failed = done == NULL;
+        Py_XDECREF(done);
+        return 255;
+    }
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* callback(pid, code, *arguments) */
+static int
+child_tell(const Child *self, int code)
+{
+    PyObject *head = Py_BuildValue("(ii)", (int)self->pid, code);
+    PyObject *args = head ? PySequence_Concat(head, self->arguments) : NULL;
+    PyObject *callback = Py_NewRef(self->callback);
+    PyObject *done = args ? PyObject_Call(callback, args, NULL) : NULL;
+    Py_DECREF(callback);
+    Py_XDECREF(head);
+    Py_XDECREF(args);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+/* In the turn in which the poller says so the child is reaped and its end
+ * told of. */
+static int
+ended_run(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
+{
+    Child *self = (Child *)a;
+    PyaioScheduler *sched =
+        self->loop ? pyaio_scheduler_of(state, self->loop) : NULL;
+    if (sched == NULL ||
+        !pyaio_watch_take(sched, self->fd, PYAIO_POLL_READ, a)) {
+        return 0;
+    }
+    pyaio_watch_remove_of(sched, self->fd, PYAIO_POLL_READ, a);
+    int failed = 0;
+    int code = child_reap(state, self, &failed);
+    child_close(self);
+    return failed ? -1 : child_tell(self, code);
+}
+
+static PyObject *
+ended_context(PyaioState *state, PyObject *a)
+{
+    return pyaio_context_resolve(state, &((Child *)a)->context);
+}
+
+static const PyaioReadyKind ended = {
+    .name = "_PidfdChildWatcher._do_wait",
+    .run = ended_run,
+    .context = ended_context,
+};
+
+/* _watch_child(loop, pid, callback, args)
+ *
+ * Has the loop call callback(pid, exit code, *args) when a child of this
+ * process ends, which nobody else waits for. OSError where there is no
+ * process descriptor to be had. */
+PyObject *
+pyaio_py_watch_child(PyObject *module, PyObject *args)
+{
+    PyaioState *state = pyaio_module_state(module);
+    PyObject *loop, *callback, *arguments;
+    int pid;
+    if (!PyArg_ParseTuple(args, "OiOO!:_watch_child", &loop, &pid, &callback,
+                          &PyTuple_Type, &arguments)) {
+        return NULL;
+    }
+    PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
+    if (sched == NULL || sched->poller == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return NULL;
+    }
+    Child *self = (Child *)state->Child_type->tp_alloc(state->Child_type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->loop = Py_NewRef(loop);
+    self->callback = Py_NewRef(callback);
+    self->arguments = Py_NewRef(arguments);
+    self->context = pyaio_context_capture(state);
+    self->pid = pid;
+    self->fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    int err = -1;
+    if (self->fd < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+    }
+    else if (self->context != NULL) {
+        err = pyaio_watch_add(sched, self->fd, PYAIO_POLL_READ, &ended,
+                              (PyObject *)self, NULL);
+    }
+    Py_DECREF(self);
+    if (err < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyType_Slot child_slots[] = {
+    {Py_tp_traverse, Child_traverse},
+    {Py_tp_clear, Child_clear},
+    {Py_tp_dealloc, Child_dealloc},
+    {0, NULL},
+};
+
+static PyType_Spec child_spec = {
+    .name = "pyaio._core._Child",
+    .basicsize = sizeof(Child),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = child_slots,
+};
+
+int
+pyaio_child_init(PyObject *module)
+{
+    PyaioState *state = pyaio_module_state(module);
+    return pyaio_add_type(module, &state->Child_type, &child_spec, NULL);
+}
