@@ -32,6 +32,7 @@ from ._locks import Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore
 from ._loop import EventLoop
 from ._modules import ours as _ours
 from ._policy import SelectorEventLoop, new_event_loop
+from ._process_streams import create_subprocess_exec, create_subprocess_shell
 from ._queues import LifoQueue, PriorityQueue, Queue
 from ._runners import Runner, run
 from ._streams import (
@@ -71,6 +72,8 @@ __all__ = [
     "Timeout",
     "TimerHandle",
     "as_completed",
+    "create_subprocess_exec",
+    "create_subprocess_shell",
     "create_task",
     "current_task",
     "ensure_future",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _core, _locks, _policy, _queues, _stock, _streams, _tls
+from . import _core, _locks, _policy, _process_streams, _queues, _stock, _streams, _tls
 from ._as_completed import as_completed
 from ._eager import eager_task_factory
 from ._stock import events, futures, taskgroups, tasks, timeouts
@@ -38,6 +38,7 @@ def _natives() -> Iterator[tuple[Any, Any]]:
     yield from _locks.NATIVES.items()
     yield from _queues.NATIVES.items()
     yield from _streams.NATIVES.items()
+    yield from _process_streams.NATIVES.items()
     if hasattr(tasks, "eager_task_factory"):
         yield tasks.eager_task_factory, eager_task_factory
     if _stock.HAS_POLICIES:

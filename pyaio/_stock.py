@@ -19,6 +19,7 @@ queues: Any = asyncio.queues
 runners: Any = asyncio.runners
 sslproto: Any = asyncio.sslproto
 streams: Any = asyncio.streams
+subprocess: Any = asyncio.subprocess
 taskgroups: Any = asyncio.taskgroups
 tasks: Any = asyncio.tasks
 timeouts: Any = asyncio.timeouts
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         TaskGroup as TaskGroup,
     )
     from asyncio.streams import FlowControlMixin as FlowControlMixin
+    from asyncio.subprocess import SubprocessStreamProtocol as SubprocessStreamProtocol
     from socket import socket
 
     class SelectorEventLoop(asyncio.SelectorEventLoop):
@@ -86,6 +88,7 @@ else:
     StreamReader, StreamWriter = streams.StreamReader, streams.StreamWriter
     StreamReaderProtocol = streams.StreamReaderProtocol
     FlowControlMixin = streams.FlowControlMixin
+    SubprocessStreamProtocol = subprocess.SubprocessStreamProtocol
     SelectorEventLoop = unix_events._UnixSelectorEventLoop
     SSLProtocol = sslproto.SSLProtocol
     SSLProtocolTransport = sslproto._SSLProtocolTransport

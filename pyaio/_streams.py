@@ -6,10 +6,10 @@ What happens once per connection is the running version's own code with the nati
 
 from __future__ import annotations
 
-import types
 from typing import Any
 
 from . import _core, _stock
+from ._rebinding import Names
 
 
 class StreamReader(_core.StreamReader, _stock.StreamReader):
@@ -47,42 +47,18 @@ for _stock_class, _native_class in NATIVES.items():
 del _stock_class, _native_class
 
 
-class _Names(dict[str, Any]):
-    """The names of asyncio.streams, the native classes in their places."""
+_names = Names(_stock.streams, {native.__name__: native for native in NATIVES.values()})
 
-    def __missing__(self, name: str) -> Any:
-        return vars(_stock.streams)[name]
-
-
-_names = _Names({native.__name__: native for native in NATIVES.values()})
-
-
-def _with_natives(function: Any) -> Any:
-    """A function of asyncio.streams that makes native objects."""
-    native = types.FunctionType(
-        function.__code__,
-        _names,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    native.__kwdefaults__ = function.__kwdefaults__
-    native.__doc__ = function.__doc__
-    native.__module__ = "pyaio"
-    native.__qualname__ = function.__qualname__
-    return native
-
-
-open_connection = _with_natives(_stock.streams.open_connection)
-start_server = _with_natives(_stock.streams.start_server)
-open_unix_connection = _with_natives(_stock.streams.open_unix_connection)
-start_unix_server = _with_natives(_stock.streams.start_unix_server)
+open_connection = _names.rebind(_stock.streams.open_connection)
+start_server = _names.rebind(_stock.streams.start_server)
+open_unix_connection = _names.rebind(_stock.streams.open_unix_connection)
+start_unix_server = _names.rebind(_stock.streams.start_unix_server)
 NATIVES |= {
     _stock.streams.open_connection: open_connection,
     _stock.streams.start_server: start_server,
     _stock.streams.open_unix_connection: open_unix_connection,
     _stock.streams.start_unix_server: start_unix_server,
 }
-StreamReaderProtocol.connection_made = _with_natives(  # type: ignore[method-assign]
+StreamReaderProtocol.connection_made = _names.rebind(  # type: ignore[method-assign]
     _stock.StreamReaderProtocol.connection_made
 )

@@ -209,3 +209,23 @@ def test_connections_leave_nothing_behind(impl, run):
     gc.collect()
     assert len(seen) == 24
     assert not [ref() for ref in seen if ref() is not None]
+
+
+@pytest.mark.parametrize("shell", [False, True])
+def test_the_streams_of_a_process(impl, run, shell):
+    message = bytes(range(256)) * 2000
+
+    async def main():
+        options = {"stdin": -1, "stdout": -1}
+        if shell:
+            process = await impl.create_subprocess_shell("cat", **options)
+        else:
+            process = await impl.create_subprocess_exec("cat", **options)
+        streams = [process.stdin, process.stdout]
+        protocol = process.stdin._protocol
+        assert isinstance(protocol, impl.subprocess.SubprocessStreamProtocol)
+        assert [type(stream) for stream in streams] == [impl.StreamWriter, impl.StreamReader]
+        output, _ = await process.communicate(message)
+        return output == message, await process.wait()
+
+    assert run(main()) == (True, 0)

@@ -1,0 +1,38 @@
+"""Subprocesses whose standard streams are native."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from . import _core, _stock
+from ._rebinding import Names
+from ._streams import FlowControlMixin, StreamReader, StreamWriter
+
+
+class SubprocessStreamProtocol(FlowControlMixin, _stock.SubprocessStreamProtocol):
+    """Between a process and its streams; mirrors asyncio.subprocess.SubprocessStreamProtocol."""
+
+
+SubprocessStreamProtocol.__module__ = "pyaio"
+_core._stands_for(SubprocessStreamProtocol, _stock.SubprocessStreamProtocol)
+
+_names = Names(
+    _stock.subprocess,
+    {
+        "SubprocessStreamProtocol": SubprocessStreamProtocol,
+        "streams": types.SimpleNamespace(StreamReader=StreamReader, StreamWriter=StreamWriter),
+    },
+)
+
+create_subprocess_exec = _names.rebind(_stock.subprocess.create_subprocess_exec)
+create_subprocess_shell = _names.rebind(_stock.subprocess.create_subprocess_shell)
+SubprocessStreamProtocol.connection_made = _names.rebind(  # type: ignore[method-assign]
+    _stock.SubprocessStreamProtocol.connection_made
+)
+
+NATIVES: dict[Any, Any] = {
+    _stock.SubprocessStreamProtocol: SubprocessStreamProtocol,
+    _stock.subprocess.create_subprocess_exec: create_subprocess_exec,
+    _stock.subprocess.create_subprocess_shell: create_subprocess_shell,
+}
