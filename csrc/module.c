@@ -14,6 +14,7 @@
 #include "net/pipe.h"
 #include "net/socket_object.h"
 #include "net/transport.h"
+#include "net/transport_table.h"
 #include "process/process.h"
 #include "sched/handle.h"
 #include "stream/stream.h"
@@ -105,16 +106,16 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_lock_init,          pyaio_event_init,
     pyaio_semaphore_init,     pyaio_condition_init,
     pyaio_barrier_init,       pyaio_socket_init,
-    pyaio_socket_object_init, pyaio_transport_init,
-    pyaio_datagram_init,      pyaio_pipe_init,
-    pyaio_child_init,         pyaio_listener_init,
-    pyaio_incoming_init,      pyaio_tls_init,
-    pyaio_tls_transport_init, pyaio_queue_init,
-    pyaio_stream_init,        pyaio_loop_init,
-    pyaio_resolve_init,       pyaio_connect_init,
-    pyaio_operation_init,     pyaio_sock_receive_init,
-    pyaio_sock_send_init,     pyaio_sock_connect_init,
-    module_add_names,
+    pyaio_socket_object_init, pyaio_transport_table_init,
+    pyaio_transport_init,     pyaio_datagram_init,
+    pyaio_pipe_init,          pyaio_child_init,
+    pyaio_listener_init,      pyaio_incoming_init,
+    pyaio_tls_init,           pyaio_tls_transport_init,
+    pyaio_queue_init,         pyaio_stream_init,
+    pyaio_loop_init,          pyaio_resolve_init,
+    pyaio_connect_init,       pyaio_operation_init,
+    pyaio_sock_receive_init,  pyaio_sock_send_init,
+    pyaio_sock_connect_init,  module_add_names,
 };
 
 static int

@@ -6,6 +6,7 @@ import functools
 import selectors
 import sys
 import weakref
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from . import _core, _stock
@@ -45,6 +46,10 @@ class SelectorView:
             return self.get_map()[fd]
         except KeyError:
             raise KeyError(f"{fileobj!r} is not registered") from None
+
+
+class Transports(_core.TransportTable, MutableMapping[int, Any]):
+    """Every descriptor's transport, as long as that lives."""
 
 
 class _SelectorAttribute:
@@ -90,8 +95,8 @@ class EventLoop(_core.EventLoop, TlsMethods, Serving, Spawning):
         return weakref.WeakSet()
 
     @functools.cached_property
-    def _transports(self) -> weakref.WeakValueDictionary[int, Any]:
-        return weakref.WeakValueDictionary()
+    def _transports(self) -> Transports:
+        return Transports()
 
     def close(self) -> None:
         """Close the loop; RuntimeError while it runs, nothing if it is closed already."""

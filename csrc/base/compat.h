@@ -114,6 +114,16 @@ PyErr_SetRaisedException(PyObject *exc)
 }
 #endif
 
+#if PY_VERSION_HEX < 0x030D0000
+static inline int
+PyWeakref_GetRef(PyObject *ref, PyObject **op)
+{
+    PyObject *found = PyWeakref_GET_OBJECT(ref);
+    *op = found == Py_None ? NULL : Py_NewRef(found);
+    return *op != NULL;
+}
+#endif
+
 /* What a subtype of a type with a managed dictionary has to repeat. */
 #if PYAIO_MANAGED_DICT
 #define PYAIO_TPFLAGS_INHERITED_DICT \

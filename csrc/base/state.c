@@ -156,7 +156,6 @@ static const StockEntry stock_entries[] = {
           "BaseSelectorEventLoop.sock_connect"),
     STOCK(stock_sock_accept, "asyncio.selector_events",
           "BaseSelectorEventLoop.sock_accept"),
-    STOCK(WeakValueDictionary, "weakref", "WeakValueDictionary"),
     STOCK(stock_run_in_executor, "asyncio.base_events",
           "BaseEventLoop.run_in_executor"),
     STOCK(socket_module, "socket", ""),

@@ -61,6 +61,7 @@
     X(DrainCoroutine)        \
     X(TlsTransport)          \
     X(Tls)                   \
+    X(TransportTable)        \
     X(Listener)              \
     X(Incoming)              \
     X(ConnectCoroutine)      \
@@ -218,7 +219,6 @@
     X(stock_sock_sendto)        \
     X(stock_sock_connect)       \
     X(stock_sock_accept)        \
-    X(WeakValueDictionary)      \
     X(stock_run_in_executor)    \
     X(socket_module)            \
     X(socket_getaddrinfo)       \

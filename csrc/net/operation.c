@@ -1,5 +1,6 @@
 /* What the coroutines of loop.sock_*() have in common. */
 #include "net/operation.h"
+#include "net/transport_table.h"
 #include "combine/in_stock.h"
 #include "net/net.h"
 #include "sched/watch.h"
@@ -24,42 +25,14 @@ operation_sched(PyaioState *state, PyaioOperation *self)
 
 /* --- waiting ------------------------------------------------------------- */
 
-/* Whether loop._transports has an entry for a descriptor; -1 on error. */
-static int
-has_transport(PyaioState *state, PyObject *loop, int fd)
-{
-    PyObject *transports = PyObject_GetAttr(loop, state->str__transports);
-    if (transports == NULL) {
-        return -1;
-    }
-    int found = 1; /* it may, if this is not the dictionary that we know */
-    if ((PyObject *)Py_TYPE(transports) == state->WeakValueDictionary) {
-        PyObject *data = PyObject_GetAttr(transports, state->str_data);
-        PyObject *number = data ? PyLong_FromLong(fd) : NULL;
-        found = number ? PyDict_Contains(data, number) : -1;
-        Py_XDECREF(number);
-        Py_XDECREF(data);
-    }
-    Py_DECREF(transports);
-    return found;
-}
-
 /* loop._ensure_fd_no_transport(fd). Returns 0, or -1 with RuntimeError. */
 static int
 check_no_transport(PyaioState *state, PyObject *loop, int fd)
 {
-    int found = has_transport(state, loop, fd);
-    if (found <= 0) {
-        return found;
-    }
     PyObject *number = PyLong_FromLong(fd);
-    PyObject *done =
-        number ? PyObject_CallMethodOneArg(
-                     loop, state->str__ensure_fd_no_transport, number)
-               : NULL;
+    int err = number ? pyaio_transports_check(state, loop, fd, number) : -1;
     Py_XDECREF(number);
-    Py_XDECREF(done);
-    return done ? 0 : -1;
+    return err;
 }
 
 static int

@@ -3,6 +3,7 @@
 #include "base/context.h"
 #include "base/errors.h"
 #include "net/socket_object.h"
+#include "net/transport_table.h"
 #include "sched/handle.h"
 #include "sched/watch.h"
 
@@ -105,22 +106,6 @@ tell_server(PyaioTransport *self, PyObject *server, PyObject *method)
     return done ? 0 : -1;
 }
 
-/* loop._transports[fd] = self */
-static int
-register_transport(PyaioState *state, PyaioTransport *self)
-{
-    PyObject *transports =
-        PyObject_GetAttr(self->loop, state->str__transports);
-    PyObject *number = PyLong_FromLong(self->fd);
-    int err = -1;
-    if (transports != NULL && number != NULL) {
-        err = PyObject_SetItem(transports, number, (PyObject *)self);
-    }
-    Py_XDECREF(transports);
-    Py_XDECREF(number);
-    return err;
-}
-
 /* In this order: the protocol hears of the connection, then it may get data,
  * then whoever waits for the transport goes on. */
 static int
@@ -208,7 +193,8 @@ pyaio_transport_setup(PyaioState *state, PyaioTransport *self, PyObject *loop,
         return -1;
     }
     self->server = Py_XNewRef(server);
-    if (register_transport(state, self) < 0 ||
+    if (pyaio_transports_set(state, self->loop, self->fd, (PyObject *)self) <
+            0 ||
         set_nodelay(state, self, sock) < 0) {
         return -1;
     }
@@ -220,10 +206,11 @@ static int
 check_descriptor(PyaioState *state, PyObject *loop, PyObject *sock)
 {
 #if PYAIO_CHECKS_NEW_TRANSPORTS
-    PyObject *done = PyObject_CallMethodOneArg(
-        loop, state->str__ensure_fd_no_transport, sock);
-    Py_XDECREF(done);
-    return done ? 0 : -1;
+    int fd = pyaio_foreign_fileno(sock);
+    if (fd < 0 && PyErr_Occurred()) {
+        return -1;
+    }
+    return pyaio_transports_check(state, loop, fd, sock);
 #else
     (void)state;
     (void)loop;
