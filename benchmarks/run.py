@@ -22,6 +22,7 @@ SUBJECTS = [
     "loops",
     "connecting",
     "echo",
+    "processes",
 ]
 
 

@@ -74,9 +74,9 @@ class _Unusual(Exception):  # noqa: N818  # nothing is wrong
 
 def _paths(executable: Any, env: Any) -> Iterable[Any]:
     """Where to look for the program, as Popen does."""
-    if os.path.dirname(executable):  # noqa: PTH120  # as there, with its types
-        return (executable,)
     name = os.fsencode(executable)
+    if b"/" in name:
+        return (name,)
     join = os.path.join
     return [join(os.fsencode(folder), name) for folder in os.get_exec_path(env)]
 
@@ -105,9 +105,12 @@ class _Files:
         self.theirs: list[int] = []  # closed once the child has them
         self.devnull: int | None = None
         try:
-            for number, given in enumerate((stdin, stdout, stderr)):
-                if given is not None:
-                    self.child[number] = self._open(number, given)
+            if stdin is not None:
+                self.child[0] = self._open(0, stdin)
+            if stdout is not None:
+                self.child[1] = self._open(1, stdout)
+            if stderr is not None:
+                self.child[2] = self._open(2, stderr)
         except BaseException:
             self.close()
             raise
@@ -182,7 +185,8 @@ def _spawn(
             if stage not in (CHDIR, EXEC):
                 raise _Unusual
             raise OSError(number, os.strerror(number), cwd if stage == CHDIR else executable)
-        files.close_theirs()
+        if files.theirs:
+            files.close_theirs()
     except BaseException:
         files.close()
         raise
