@@ -36,6 +36,7 @@ ATTRIBUTES = {
     "stdout": None,
     "stderr": None,
 }
+NOTHING = (-1, -1, -1)  # standard files as they are here
 CHDIR, EXEC = 1, 2  # stages of _core._spawn()
 
 
@@ -168,7 +169,8 @@ def _spawn(
     executable = argv[0]
     paths, pairs = _paths(executable, env), _environment(env)
     sys.audit("subprocess.Popen", executable, argv, cwd, env)
-    files = _Files(stdin, stdout, stderr)
+    inherits = stdin is None and stdout is None and stderr is None
+    files = None if inherits else _Files(stdin, stdout, stderr)
     try:
         child = _core._spawn(
             argv,
@@ -178,31 +180,30 @@ def _spawn(
             restore_signals,
             start_new_session,
             -1 if process_group is None else process_group,
-            *files.child,
+            *(files.child if files else NOTHING),
         )
         if not isinstance(child, int):
             stage, number = child
             if stage not in (CHDIR, EXEC):
                 raise _Unusual
             raise OSError(number, os.strerror(number), cwd if stage == CHDIR else executable)
-        if files.theirs:
+        if files is not None:
             files.close_theirs()
     except BaseException:
-        files.close()
+        if files is not None:
+            files.close()
         raise
     return _popen(args, child, files)
 
 
-def _popen(args: Any, pid: int, files: _Files) -> Any:
+def _popen(args: Any, pid: int, files: _Files | None) -> Any:
     """The Popen of a child that was started already."""
     proc = Popen.__new__(Popen)
-    attributes = vars(proc)
-    attributes.update(ATTRIBUTES)
-    attributes["args"] = args
-    attributes["pid"] = pid
-    attributes["_waitpid_lock"] = threading.Lock()
+    proc.__dict__ = {**ATTRIBUTES, "args": args, "pid": pid, "_waitpid_lock": threading.Lock()}
+    if files is None:
+        return proc
     if files.devnull is not None:
-        attributes["_devnull"] = files.devnull
+        proc._devnull = files.devnull
     stdin, stdout, stderr = files.mine
     if stdin is not None:
         proc.stdin = io.FileIO(stdin, "wb")

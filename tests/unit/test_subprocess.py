@@ -357,6 +357,7 @@ pyaio.run(main())
     assert python(script).stdout == ""
 
 
+@pytest.mark.not_repeated("audit hooks stay")
 def test_audit(same_as_stock):
     """Hooks of sys.addaudithook() see every child."""
     seen = []
