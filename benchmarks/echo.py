@@ -77,23 +77,29 @@ class FileSender(asyncio.Protocol):
         self.transport = transport
 
     def data_received(self, _data: bytes) -> None:
-        self.task = self.loop.create_task(self.loop.sendfile(self.transport, self.file))
+        self.task = self.loop.create_task(self.send())
+
+    async def send(self) -> None:
+        try:
+            await self.loop.sendfile(self.transport, self.file)
+        except NotImplementedError:
+            self.transport.abort()  # which the load takes for the end of everything
 
 
 async def echo_sock(connection: socket.socket) -> None:
     """An echo on a socket without a transport."""
     loop = asyncio.get_running_loop()
-    while data := await loop.sock_recv(connection, 256 * 1024):
-        await loop.sock_sendall(connection, data)
-    connection.close()
+    with connection:
+        while data := await loop.sock_recv(connection, 256 * 1024):
+            await loop.sock_sendall(connection, data)
 
 
 async def send_files(connection: socket.socket, file: Any) -> None:
     """FileSender on a socket without a transport."""
     loop = asyncio.get_running_loop()
-    while await loop.sock_recv(connection, 64):
-        await loop.sock_sendfile(connection, file)
-    connection.close()
+    with connection:
+        while await loop.sock_recv(connection, 64):
+            await loop.sock_sendfile(connection, file)
 
 
 async def accept(listener: socket.socket, serve: Callable[[socket.socket], Any]) -> None:

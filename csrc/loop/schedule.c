@@ -3,6 +3,7 @@
 #include "sched/handle.h"
 #include "task/task.h"
 
+#include <math.h>
 #include <pythread.h>
 
 int
@@ -223,6 +224,22 @@ loop_add_timer(PyaioScheduler *sched, PyObject *when, double seconds,
     return handle;
 }
 
+/* A deadline in seconds; a whole number beyond all floats is as good as
+ * infinite. -1.0 with an exception on error. */
+static double
+deadline_seconds(PyObject *when)
+{
+    double seconds = PyFloat_AsDouble(when);
+    if (seconds == -1.0 && PyErr_Occurred() && PyLong_Check(when) &&
+        PyErr_ExceptionMatches(PyExc_OverflowError)) {
+        int sign;
+        PyErr_Clear();
+        (void)PyLong_AsLongAndOverflow(when, &sign);
+        return sign * HUGE_VAL;
+    }
+    return seconds;
+}
+
 static PyObject *
 Loop_call_at(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
              PyObject *kwnames)
@@ -248,7 +265,7 @@ Loop_call_at(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (sched->debug && debug_check(sched, args[1], "call_at", 1) < 0) {
         return NULL;
     }
-    double seconds = PyFloat_AsDouble(args[0]);
+    double seconds = deadline_seconds(args[0]);
     if (seconds == -1.0 && PyErr_Occurred()) {
         return NULL;
     }

@@ -319,3 +319,15 @@ def test_debug_mode_keeps_the_place_of_creation(loop):
         assert handle._source_traceback[-1].name == "test_debug_mode_keeps_the_place_of_creation"
         assert " created at " in repr(handle)
         handle.cancel()
+
+
+def test_a_deadline_beyond_all_floats(impl, loop):
+    ran = []
+    handle = loop.call_at(10**400, ran.append, "never")
+    loop.call_later(0.001, loop.stop)
+    loop.run_forever()
+    assert handle.when() == 10**400
+    handle.cancel()
+    assert not ran
+    with pytest.raises(OverflowError):
+        loop.call_later(10**400, ran.append)
