@@ -631,9 +631,9 @@ class Odd(socket.socket):
 @pytest.mark.parametrize(
     "errors",
     [
-        [BlockingIOError(), InterruptedError()],
-        [ConnectionRefusedError(), OSError(errno.ENOBUFS, "full")],
-        [ZeroDivisionError()],
+        [(BlockingIOError,), (InterruptedError,)],
+        [(ConnectionRefusedError,), (OSError, errno.ENOBUFS, "full")],
+        [(ZeroDivisionError,)],
     ],
 )
 @pytest.mark.parametrize("sends", [False, True])
@@ -646,7 +646,7 @@ def test_a_socket_with_methods_of_its_own(same_as_stock, errors, sends):
         ours = Odd(fileno=ours.detach())
         transport, log = await endpoint(sock=ours)
         await settled()
-        ours.script = list(errors)
+        ours.script = [make(*values) for make, *values in errors]
         if sends:
             transport.sendto(b"sent")
         else:
