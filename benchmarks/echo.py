@@ -7,6 +7,7 @@ sendfile and sock_sendfile answer each message of 64 bytes with a file of SIZE.
 import asyncio
 import os
 import socket
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -20,6 +21,7 @@ SIZES = {"64b": 64, "1k": 1024, "32k": 32768, "64k": 65536, "1m": 1 << 20}
 CONNECTIONS = [1, 20, 50, 1000]
 # Of the many combinations these are in the table unless rows are chosen.
 USUAL = [("64b", 50), ("1k", 50), ("64k", 20), ("1m", 20)]
+NOT_USUAL = {"unix_protocol", "tls_buffered", "sock_sendfile"}
 _BUFFER = bytearray(256 * 1024)
 
 
@@ -149,6 +151,19 @@ def compiled_load() -> Path:
     return program
 
 
+def server_context() -> ssl.SSLContext:
+    """A context with a certificate of its own, made by the openssl command."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        key, certificate = f"{folder}/key.pem", f"{folder}/certificate.pem"
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=bench"]
+        subprocess.run(
+            [*command, "-keyout", key, "-out", certificate], check=True, capture_output=True
+        )
+        context.load_cert_chain(certificate, key)
+    return context
+
+
 def other_core() -> int:
     """A core that this process is not pinned to; -1 for any."""
     free = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0)
@@ -166,13 +181,15 @@ async def serve_streams(kind: str, size: int) -> tuple[Any, int | str]:
     """Serve with transports; return the server and its port, or the path of a Unix socket."""
     loop = asyncio.get_running_loop()
     unix = kind.startswith("unix_")
-    kind = kind.removeprefix("unix_")
+    options: dict[str, Any] = {"backlog": 1024}
+    if kind.startswith("tls_"):
+        options["ssl"] = server_context()
+    kind = kind.removeprefix("unix_").removeprefix("tls_")
     factory: Any = {"protocol": Echo, "buffered": BufferedEcho}.get(kind)
     if kind == "sendfile":
         file = file_of(size)
         factory = lambda: FileSender(file)  # noqa: E731
     path = tempfile.mktemp(prefix="pyaio-echo-")
-    options: dict[str, Any] = {"backlog": 1024}
     where = (path,) if unix else ("127.0.0.1", 0)
     if factory is not None:
         create = loop.create_unix_server if unix else loop.create_server
@@ -210,7 +227,8 @@ async def start(kind: str, size: int, connections: int) -> tuple[Any, Control]:
         server, address = await serve_streams(kind, size)
     ready: asyncio.Future[Control] = loop.create_future()
     orders = await loop.create_server(lambda: Control(ready), "127.0.0.1", 0)
-    family = "unix" if kind.startswith("unix") else "udp" if kind == "udp" else "tcp"
+    family = kind.partition("_")[0]
+    family = family if family in {"unix", "tls", "udp"} else "tcp"
     arguments = [other_core(), orders.sockets[0].getsockname()[1], family, address, connections]
     arguments += [64, size] if "sendfile" in kind else [size]
     subprocess.Popen([program, *map(str, arguments)])
@@ -231,7 +249,7 @@ def define(kind: str, size: str, connections: int) -> None:
         return await control.order(repeat)
 
     body.__doc__ = f"{connections} connections, messages of {size}, {kind}."
-    usual = (size, connections) in USUAL and kind not in {"unix_protocol", "sock_sendfile"}
+    usual = (size, connections) in USUAL and kind not in NOT_USUAL
     usual = usual or (kind, size, connections) in {
         ("protocol", "1k", 1000),
         ("unix_protocol", "1k", 50),
@@ -246,7 +264,8 @@ _SIZES_OF = {
     "sendfile": ["64k", "1m"],
     "sock_sendfile": ["64k", "1m"],
 }
-_KINDS = ["protocol", "buffered", "streams", "unix_protocol", "unix_streams", "sock", *_SIZES_OF]
+_KINDS = ["protocol", "buffered", "streams", "unix_protocol", "unix_streams"]
+_KINDS += ["tls_protocol", "tls_buffered", "tls_streams", "sock", *_SIZES_OF]
 for _kind in _KINDS:
     for _size in _SIZES_OF.get(_kind, ["64b", "1k", "64k", "1m"]):
         for _connections in CONNECTIONS:

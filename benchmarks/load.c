@@ -2,13 +2,15 @@
  *
  *     load CORE CONTROL_PORT FAMILY ADDRESS CONNECTIONS SIZE [ANSWER]
  *
- * FAMILY is "tcp" or "udp", with a port of 127.0.0.1 as ADDRESS, or "unix",
- * with a path. An answer has as many bytes as a message, unless ANSWER says
+ * FAMILY is "tcp", "tls" or "udp", with a port of 127.0.0.1 as ADDRESS, or
+ * "unix", with a path. TLS is that of the libssl.so.3 that is found at run
+ * time; it believes every certificate. An answer has as many bytes as a message, unless ANSWER says
  * otherwise. Datagrams are numbered; one that was lost is sent again. Once all connections are made it reads lines from the control port:
  * each is a number of echoes, shared by all connections, and is answered by
  * the same line when they are done. Ends when the control connection does. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -24,6 +26,7 @@
 
 typedef struct {
     int fd;
+    void *ssl; /* NULL without TLS */
     size_t to_send;
     size_t to_receive;
     int wants_out;   /* registered for EPOLLOUT */
@@ -46,6 +49,93 @@ fail(const char *what)
 {
     perror(what);
     exit(1);
+}
+
+/* --- TLS: the part of OpenSSL that is needed, without its headers --------- */
+
+#define SSL_CTRL_MODE 33
+#define SSL_PARTIAL_AND_MOVING_WRITES 3L
+#define SSL_ERROR_WANT_READ 2
+#define SSL_ERROR_WANT_WRITE 3
+
+static struct {
+    const void *(*TLS_client_method)(void);
+    void *(*SSL_CTX_new)(const void *);
+    void *(*SSL_new)(void *);
+    long (*SSL_ctrl)(void *, int, long, void *);
+    int (*SSL_set_fd)(void *, int);
+    int (*SSL_connect)(void *);
+    int (*SSL_read)(void *, void *, int);
+    int (*SSL_write)(void *, const void *, int);
+    int (*SSL_get_error)(const void *, int);
+} tls;
+
+static void *tls_context;
+
+static void
+load_tls(void)
+{
+    void *library = dlopen("libssl.so.3", RTLD_NOW);
+    if (library == NULL) {
+        fprintf(stderr, "%s\n", dlerror());
+        exit(1);
+    }
+#define LOAD(name) *(void **)&tls.name = dlsym(library, #name)
+    LOAD(TLS_client_method);
+    LOAD(SSL_CTX_new);
+    LOAD(SSL_new);
+    LOAD(SSL_ctrl);
+    LOAD(SSL_set_fd);
+    LOAD(SSL_connect);
+    LOAD(SSL_read);
+    LOAD(SSL_write);
+    LOAD(SSL_get_error);
+    tls_context = tls.SSL_CTX_new(tls.TLS_client_method());
+}
+
+static void *
+shake_hands(int fd)
+{
+    void *ssl = tls.SSL_new(tls_context);
+    tls.SSL_ctrl(ssl, SSL_CTRL_MODE, SSL_PARTIAL_AND_MOVING_WRITES, NULL);
+    if (!tls.SSL_set_fd(ssl, fd) || tls.SSL_connect(ssl) != 1) {
+        fail("SSL_connect");
+    }
+    return ssl;
+}
+
+/* What send() and recv() would return. */
+static ssize_t
+of_tls(const Connection *connection, int result)
+{
+    if (result > 0) {
+        return result;
+    }
+    int error = tls.SSL_get_error(connection->ssl, result);
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE
+                ? EAGAIN
+                : EPROTO;
+    return -1;
+}
+
+static ssize_t
+transmit(const Connection *connection)
+{
+    if (connection->ssl == NULL) {
+        return send(connection->fd, message, connection->to_send, 0);
+    }
+    return of_tls(connection, tls.SSL_write(connection->ssl, message,
+                                            (int)connection->to_send));
+}
+
+static ssize_t
+collect(const Connection *connection)
+{
+    if (connection->ssl == NULL) {
+        return recv(connection->fd, scratch, sizeof(scratch), 0);
+    }
+    return of_tls(connection,
+                  tls.SSL_read(connection->ssl, scratch, sizeof(scratch)));
 }
 
 static int
@@ -92,7 +182,7 @@ send_more(Connection *connection)
         if (datagrams) {
             memcpy(message, &connection->number, sizeof(uint64_t));
         }
-        ssize_t sent = send(connection->fd, message, connection->to_send, 0);
+        ssize_t sent = transmit(connection);
         if (sent < 0) {
             if (errno != EAGAIN) {
                 fail("send");
@@ -119,13 +209,14 @@ begin_echo(Connection *connection)
     }
 }
 
-static void
+/* Returns 0 where there is nothing. */
+static int
 receive_some(Connection *connection)
 {
-    ssize_t got = recv(connection->fd, scratch, sizeof(scratch), 0);
+    ssize_t got = collect(connection);
     if (got <= 0) {
         if (got < 0 && errno == EAGAIN) {
-            return;
+            return 0;
         }
         fail("recv");
     }
@@ -133,7 +224,7 @@ receive_some(Connection *connection)
     memcpy(&number, scratch, sizeof(number));
     if (datagrams &&
         (number != connection->number || connection->to_receive == 0)) {
-        return; /* the answer to one that was sent again */
+        return 1; /* the answer to one that was sent again */
     }
     if ((size_t)got > connection->to_receive) {
         fprintf(stderr, "more came back than was sent\n");
@@ -144,6 +235,7 @@ receive_some(Connection *connection)
         unfinished--;
         begin_echo(connection);
     }
+    return 1;
 }
 
 static void
@@ -176,7 +268,9 @@ carry_out(Connection *connections, long count, long echoes)
                 send_more(connection);
             }
             if (events[i].events & ~(unsigned)EPOLLOUT) {
-                receive_some(connection);
+                while (receive_some(connection) && connection->ssl != NULL) {
+                    /* OpenSSL may hold what the poller does not know of. */
+                }
             }
         }
     }
@@ -205,8 +299,13 @@ main(int argc, char **argv)
     if (message == NULL || connections == NULL || epfd < 0) {
         fail("setup");
     }
+    int secure = strcmp(argv[3], "tls") == 0;
+    if (secure) {
+        load_tls();
+    }
     for (long i = 0; i < count; i++) {
         connections[i].fd = connect_to(argv[3], argv[4]);
+        connections[i].ssl = secure ? shake_hands(connections[i].fd) : NULL;
         fcntl(connections[i].fd, F_SETFL, O_NONBLOCK);
         watch(&connections[i], EPOLL_CTL_ADD, 0);
     }
