@@ -240,6 +240,7 @@ static const StockEntry stock_entries[] = {
     STOCK(IncompleteReadError, "asyncio.exceptions", "IncompleteReadError"),
     STOCK(LimitOverrunError, "asyncio.exceptions", "LimitOverrunError"),
     STOCK(stock_tls_write, "asyncio.sslproto", "SSLProtocol._write_appdata"),
+    STOCK(stock_tls_get_buffer, "asyncio.sslproto", "SSLProtocol.get_buffer"),
     STOCK(tls_handshake, "asyncio.sslproto", "SSLProtocolState.DO_HANDSHAKE"),
     STOCK(tls_wrapped, "asyncio.sslproto", "SSLProtocolState.WRAPPED"),
     STOCK(tls_flushing, "asyncio.sslproto", "SSLProtocolState.FLUSHING"),

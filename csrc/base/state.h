@@ -190,6 +190,7 @@
     X(stock_connect_tcp)        \
     X(stock_connect_unix)       \
     X(stock_tls_write)          \
+    X(stock_tls_get_buffer)     \
     X(tls_handshake)            \
     X(tls_wrapped)              \
     X(tls_flushing)             \
@@ -498,6 +499,8 @@ typedef struct PyaioState {
     unsigned int plain_socket_tag;
     /* The same of stream transports, for their write(). */
     unsigned int transport_write_tag;
+    /* The same of TLS protocols, for their get_buffer(). */
+    unsigned int tls_tag;
     int sockets_verified; /* their layout is as net/socket.h says */
     /* Of the running version's listening sockets: */
     int accept_skips_aborted; /* a connection that its peer gave up does not
@@ -526,6 +529,7 @@ typedef struct PyaioState {
     PyaioStreamClass protocols[PYAIO_STREAM_CLASSES];
     /* How StreamProtocol_type takes data (net/protocol.h). */
     const struct PyaioNativeProtocol *stream_protocol;
+    const struct PyaioNativeProtocol *tls_protocol;
     /* Version tag under which no method of Transport was replaced, or 0. */
     unsigned int transport_tag;
     /* The same of the class Timeout, for the methods that it calls. */

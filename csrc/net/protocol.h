@@ -11,19 +11,29 @@ typedef struct PyaioNativeProtocol {
      * with an exception. */
     int (*data_received)(PyaioState *state, PyObject *protocol,
                          PyObject *data);
+    /* Of those that are a BufferedProtocol, in its place: what was received
+     * into memory that lasts until it returns. Returns the same. */
+    int (*received)(PyaioState *state, PyObject *protocol, const char *data,
+                    size_t size);
 } PyaioNativeProtocol;
 
 /* How that protocol is one of them, or NULL. */
 static inline const PyaioNativeProtocol *
 pyaio_native_protocol(const PyaioState *state, PyObject *protocol)
 {
-    const PyaioNativeProtocol *native = state->stream_protocol;
-    if (native == NULL) {
-        return NULL;
+    const PyaioNativeProtocol *natives[] = {state->stream_protocol,
+                                            state->tls_protocol};
+    for (size_t i = 0; i < sizeof(natives) / sizeof(natives[0]); i++) {
+        if (natives[i] == NULL) {
+            continue;
+        }
+        const char *slot = (const char *)state + natives[i]->type;
+        PyTypeObject *type = *(PyTypeObject *const *)(const void *)slot;
+        if (type != NULL && PyObject_TypeCheck(protocol, type)) {
+            return natives[i];
+        }
     }
-    const void *place = (const char *)state + native->type;
-    PyTypeObject *type = *(PyTypeObject *const *)place;
-    return PyObject_TypeCheck(protocol, type) ? native : NULL;
+    return NULL;
 }
 
 /* protocol.data_received(data), where `native` is what the function above
@@ -33,7 +43,7 @@ pyaio_protocol_data_received(PyaioState *state,
                              const PyaioNativeProtocol *native,
                              PyObject *protocol, PyObject *data)
 {
-    if (native != NULL) {
+    if (native != NULL && native->data_received != NULL) {
         return native->data_received(state, protocol, data);
     }
     PyObject *done =

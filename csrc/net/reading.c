@@ -157,6 +157,28 @@ read_buffered(PyaioState *state, PyaioTransport *self)
     return 0;
 }
 
+/* The same for a protocol of ours that needs no buffer of its own. */
+static int
+read_native(PyaioState *state, PyaioTransport *self)
+{
+    char *scratch = pyaio_sched_scratch(self->sched);
+    if (scratch == NULL) {
+        return -1;
+    }
+    Py_ssize_t size =
+        pyaio_socket_recv(self->sock, scratch, PYAIO_SCRATCH_SIZE);
+    if (size <= 0) {
+        return read_nothing(state, self, size);
+    }
+    PyObject *protocol = Py_NewRef(self->protocol);
+    int err = self->native->received(state, protocol, scratch, (size_t)size);
+    Py_DECREF(protocol);
+    return err == 0 ? 0
+                    : pyaio_transport_fail(state, self,
+                                           "Fatal error: protocol."
+                                           "buffer_updated() call failed.");
+}
+
 static int
 read_ready_run(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
 {
@@ -165,8 +187,12 @@ read_ready_run(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
         !pyaio_watch_take(self->sched, self->fd, PYAIO_POLL_READ, a)) {
         return 0;
     }
-    return self->buffered ? read_buffered(state, self)
-                          : read_data(state, self);
+    if (!self->buffered) {
+        return read_data(state, self);
+    }
+    return self->plain && self->native != NULL && self->native->received
+               ? read_native(state, self)
+               : read_buffered(state, self);
 }
 
 PyObject *

@@ -1,5 +1,6 @@
 /* The type SSLProtocolBase, on which the Python class SSLProtocol stands: what
  * stock's methods find on it, and what is native in their place. */
+#include "net/protocol.h"
 #include "tls/tls.h"
 
 #include <math.h>
@@ -125,6 +126,66 @@ static PyObject *
 Tls_get_write_buffer_size(PyObject *op, PyObject *Py_UNUSED(unused))
 {
     return size_or_error(pyaio_tls_write_size(TLS(op)));
+}
+
+/* Whether get_buffer() and buffer_updated() are those that are known here;
+ * `state->tls_tag` remembers it of the class. */
+static int
+has_own_buffering(PyaioState *state, PyTypeObject *type)
+{
+    if (type->tp_version_tag != 0 && type->tp_version_tag == state->tls_tag) {
+        return 1;
+    }
+    PyObject *updated =
+        PyObject_GetAttr((PyObject *)type, state->str_buffer_updated);
+    PyObject *get = PyObject_GetAttr((PyObject *)type, state->str_get_buffer);
+    int own = updated != NULL && Py_IS_TYPE(updated, &PyMethodDescr_Type) &&
+              get == state->stock_tls_get_buffer;
+    Py_XDECREF(updated);
+    Py_XDECREF(get);
+    PyErr_Clear();
+    if (own) {
+        state->tls_tag = type->tp_version_tag;
+    }
+    return own;
+}
+
+/* What a transport does that knows nothing of us. */
+static int
+receive_by_methods(PyaioState *state, PyObject *op, const char *data,
+                   size_t size)
+{
+    while (size > 0) {
+        PyObject *buffer = PyObject_CallMethodOneArg(op, state->str_get_buffer,
+                                                     state->minus_one);
+        Py_buffer view;
+        if (buffer == NULL ||
+            PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE) < 0) {
+            Py_XDECREF(buffer);
+            return -1;
+        }
+        size_t part = size < (size_t)view.len ? size : (size_t)view.len;
+        memcpy(view.buf, data, part);
+        PyBuffer_Release(&view);
+        Py_DECREF(buffer);
+        PyObject *done =
+            PyObject_CallMethod(op, "buffer_updated", "n", (Py_ssize_t)part);
+        Py_XDECREF(done);
+        if (done == NULL || part == 0) {
+            return -1;
+        }
+        data += part;
+        size -= part;
+    }
+    return 0;
+}
+
+static int
+received(PyaioState *state, PyObject *op, const char *data, size_t size)
+{
+    return has_own_buffering(state, Py_TYPE(op))
+               ? pyaio_tls_received(state, TLS(op), data, size)
+               : receive_by_methods(state, op, data, size);
 }
 
 /* After a transport that is not ours filled what get_buffer() returned. */
@@ -321,9 +382,18 @@ static PyType_Spec tls_spec = {
     .slots = tls_slots,
 };
 
+static const PyaioNativeProtocol native_protocol = {
+    .type = offsetof(PyaioState, Tls_type),
+    .received = received,
+};
+
 int
 pyaio_tls_init(PyObject *module)
 {
-    return pyaio_add_type(module, &pyaio_module_state(module)->Tls_type,
-                          &tls_spec, NULL);
+    PyaioState *state = pyaio_module_state(module);
+    if (pyaio_add_type(module, &state->Tls_type, &tls_spec, NULL) < 0) {
+        return -1;
+    }
+    state->tls_protocol = &native_protocol;
+    return 0;
 }
