@@ -145,12 +145,12 @@ class Plan:
         slow = 2.5 if name.endswith("d") else 1.0
         if name != README_ON:
             self.add_tests(name, "conformance", 600 * slow, **self.conformance(name))
-            self.add_tests(name, "unit", 60 * slow)
+            self.add_tests(name, "unit", 80 * slow)
             self.add_tests(name, "isolated", 70 * slow)
         programs = 2000 if name in TYPED else 500
         self.add_tests(name, "differential", 100 * slow, DIFFERENTIAL_PROGRAMS=str(programs))
         if name in ECOSYSTEM_ON:
-            self.add_tests(name, "ecosystem", 20)
+            self.add_tests(name, "ecosystem", 50)
         if name == README_ON:
             self.add_readme(name)
 

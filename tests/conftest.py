@@ -119,7 +119,7 @@ def impl(request: pytest.FixtureRequest) -> Iterator[types.ModuleType]:
         yield module
 
 
-TLS_WAYS = ["asyncio", "pyaio-openssl", "pyaio-ssl", "installed-openssl", "installed-ssl"]
+TLS_WAYS = ["asyncio", "pyaio-openssl", "pyaio-ssl", "installed-openssl"]
 
 
 @pytest.fixture(params=TLS_WAYS)
