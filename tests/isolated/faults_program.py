@@ -53,7 +53,7 @@ EXPECTED: tuple[type[BaseException], ...] = (
     asyncio.CancelledError,
     TimeoutError,
 )
-if sys.version_info < (3, 13):
+if sys.version_info < (3, 14):
     # What a server without a socket gives, and happy eyeballs without an address.
     EXPECTED += (IndexError,)
 
