@@ -211,6 +211,7 @@ static const StockEntry stock_entries[] = {
     STOCK(deque, "collections", "deque"),
     STOCK(CoroutineType, "types", "CoroutineType"),
     STOCK(base_events, "asyncio.base_events", ""),
+    STOCK(os_module, "os", ""),
     STOCK(format_handle, "asyncio.base_events", "_format_handle"),
     STOCK(logger, "asyncio.log", "logger"),
     STOCK(stock_FlowControlMixin, "asyncio.transports", "_FlowControlMixin"),

@@ -167,6 +167,7 @@
     X(deque)                    \
     X(CoroutineType)            \
     X(base_events)              \
+    X(os_module)                \
     X(format_handle)            \
     X(logger)                   \
     X(stock_FlowControlMixin)   \

@@ -66,30 +66,41 @@ Child_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-/* Reaps the child, which has ended. Returns its exit code, 255 where somebody
- * else was faster; -1 with an exception in *failed. */
+/* os.waitpid(), or what somebody put there: the status of the child, which has
+ * ended. Returns 0, or -1 with an exception. */
 static int
-child_reap(PyaioState *state, const Child *self, int *failed)
+child_wait(PyaioState *state, const Child *self, int *status)
+{
+    PyObject *pair = PyObject_CallMethod(state->os_module, "waitpid", "ii",
+                                         (int)self->pid, 0);
+    int pid;
+    int err = pair && PyArg_ParseTuple(pair, "ii", &pid, status) ? 0 : -1;
+    Py_XDECREF(pair);
+    return err;
+}
+
+/* Reaps the child. *code is its exit code, 255 where somebody else was faster.
+ * Returns 0, or -1 with an exception. */
+static int
+child_reap(PyaioState *state, const Child *self, int *code)
 {
     int status;
-    pid_t pid;
-    while ((pid = waitpid(self->pid, &status, 0)) < 0 && errno == EINTR) {
-        if (PyErr_CheckSignals() < 0) {
-            *failed = 1;
-            return -1;
-        }
+    if (child_wait(state, self, &status) == 0) {
+        *code = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+        return 0;
     }
-    if (pid < 0) {
-        PyObject *done = PyObject_CallMethod(
-            state->logger, "warning", "si",
-            "child process pid %d exit status already read:  will report "
-            "returncode 255",
-            (int)self->pid);
-        *failed = done == NULL;
-        Py_XDECREF(done);
-        return 255;
+    if (!PyErr_ExceptionMatches(PyExc_ChildProcessError)) {
+        return -1;
     }
-    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+    PyErr_Clear();
+    *code = 255;
+    PyObject *done = PyObject_CallMethod(
+        state->logger, "warning", "si",
+        "child process pid %d exit status already read:  will report "
+        "returncode 255",
+        (int)self->pid);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
 }
 
 /* callback(pid, code, *arguments) */
@@ -120,10 +131,10 @@ ended_run(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
         return 0;
     }
     pyaio_watch_remove_of(sched, self->fd, PYAIO_POLL_READ, a);
-    int failed = 0;
-    int code = child_reap(state, self, &failed);
+    int code;
+    int err = child_reap(state, self, &code);
     child_close(self);
-    return failed ? -1 : child_tell(self, code);
+    return err < 0 ? -1 : child_tell(self, code);
 }
 
 static PyObject *

@@ -546,6 +546,31 @@ def test_reaped_by_somebody_else(same_as_stock, logged):
     assert any("255" in text for text in logged())
 
 
+def test_waitpid_of_the_program(impl, loop, monkeypatch, reported):
+    """An os.waitpid() that the program replaced is called, and may fail."""
+    if "pyaio" not in type(loop).__module__ and sys.version_info < (3, 15):
+        pytest.skip("asyncio leaves a descriptor, or has a thread call it")
+    original, calls = os.waitpid, []
+
+    def waitpid(pid, options):
+        calls.append(pid)
+        raise OSError("unexpected")
+
+    async def main():
+        child = await asyncio.create_subprocess_exec(CAT, stdin=sp.PIPE)
+        monkeypatch.setattr(os, "waitpid", waitpid)
+        child.stdin.close()
+        while not calls:
+            await asyncio.sleep(0)
+        assert set(calls) == {original(child.pid, 0)[0]}
+        child._transport._process_exited(0)
+        await child.wait()
+
+    loop.run_until_complete(main())
+    monkeypatch.undo()
+    assert str(reported[0]["exception"]) == "unexpected"
+
+
 def test_other_children_stay(run):
     """Children that are not the loop's are left to who started them."""
 
