@@ -353,7 +353,7 @@ class FlowControlMixin(metaclass=NativeMeta):
 class StreamReaderProtocol(FlowControlMixin):
     """The native half of pyaio.StreamReaderProtocol and of those derived from it."""
 
-    def data_received(self, data: bytes, /) -> None: ...
+    def data_received(self, data: bytes) -> None: ...
 
 @disjoint_base
 class StreamWriter(metaclass=NativeMeta):

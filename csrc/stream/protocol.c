@@ -58,10 +58,14 @@ replaced_methods(PyaioState *state, PyObject *op)
 }
 
 static PyObject *
-StreamProtocol_data_received(PyObject *op, PyObject *data)
+StreamProtocol_data_received(PyObject *op, PyObject *const *args,
+                             Py_ssize_t nargs, PyObject *kwnames)
 {
     PyaioState *state = pyaio_state_of(op);
-    if (receive(state, op, replaced_methods(state, op), data) < 0) {
+    PyObject *data =
+        pyaio_stream_argument(args, nargs, kwnames, state->str_data);
+    if (data == NULL ||
+        receive(state, op, replaced_methods(state, op), data) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -123,8 +127,10 @@ StreamProtocol_dealloc(PyObject *op)
 }
 
 static PyMethodDef stream_protocol_methods[] = {
-    {"data_received", StreamProtocol_data_received, METH_O,
-     "data_received($self, data, /)\n--\n\nFeed the reader, if it lives."},
+    {"data_received",
+     (PyCFunction)(void (*)(void))StreamProtocol_data_received,
+     METH_FASTCALL | METH_KEYWORDS,
+     "data_received($self, /, data)\n--\n\nFeed the reader, if it lives."},
     {NULL, NULL, 0, NULL},
 };
 
