@@ -1,9 +1,14 @@
-/* Datagrams: one is received for every time that the poller says so; sending
- * them, at once or when the poller says so. */
+/* Datagrams: one is received for every time that the poller says so, or some if
+ * nothing else is to be done; sending them, at once or when the poller says so. */
 #include "net/datagram.h"
 #include "base/errors.h"
 #include "net/receive.h"
 #include "sched/watch.h"
+
+/* Datagrams received in one turn of a loop that has nothing else to do, after
+ * the first; and after how many wake-ups for one each to look for a second. */
+#define LONGEST_BURST 15
+#define BURST_LOOKOUT 8
 
 /* protocol.error_received(exc) for the OSError that is set. */
 static int
@@ -115,17 +120,14 @@ deliver(PyaioState *state, PyaioDatagram *self, PyObject *data,
     return done ? 0 : -1;
 }
 
+/* Receives once. Returns 1 where a datagram was delivered, 0, or -1 with an
+ * exception. */
 static int
-read_ready_run(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
+receive_one(PyaioState *state, PyaioDatagram *self)
 {
-    PyaioDatagram *self = (PyaioDatagram *)a;
-    PyaioTransport *base = &self->base;
-    if (base->loop == NULL || base->conn_lost ||
-        !pyaio_watch_take(base->sched, base->fd, PYAIO_POLL_READ, a)) {
-        return 0;
-    }
     PyObject *data = NULL, *address = NULL;
-    int plain = base->plain && pyaio_address_is_known(socket_family(self));
+    int plain =
+        self->base.plain && pyaio_address_is_known(socket_family(self));
     Py_ssize_t size = plain ? receive_plain(self, &data, &address)
                             : receive_foreign(self, &data, &address);
     if (size < 0) {
@@ -137,7 +139,53 @@ read_ready_run(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
     int err = deliver(state, self, data, address);
     Py_DECREF(data);
     Py_DECREF(address);
-    return err;
+    return err < 0 ? -1 : 1;
+}
+
+/* Whether the next turns of the loop would do nothing but receive again. */
+static int
+is_alone(const PyaioDatagram *self)
+{
+    const PyaioTransport *base = &self->base;
+    const PyaioScheduler *sched = base->sched;
+    return base->loop != NULL && !base->conn_lost && base->plain &&
+           pyaio_transport_is_reading(base) && !sched->debug &&
+           !sched->stopping && pyaio_ring_length(&sched->ready) == 0 &&
+           pyaio_watch_mask_of(sched, base->fd) == PYAIO_POLL_READ &&
+           sched->watches[base->fd].reader.target == (const void *)self;
+}
+
+/* Receives what else there is, where that takes nobody's turn. Looked for
+ * after every datagram while there is some, otherwise now and then. */
+static int
+receive_more(PyaioState *state, PyaioDatagram *self)
+{
+    if (!self->bursts && ++self->singles % BURST_LOOKOUT != 0) {
+        return 0;
+    }
+    int got = 1, found = 0;
+    while (got > 0 && found < LONGEST_BURST && is_alone(self)) {
+        got = receive_one(state, self);
+        found += got > 0;
+    }
+    self->bursts = found > 0;
+    return got;
+}
+
+static int
+read_ready_run(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
+{
+    PyaioDatagram *self = (PyaioDatagram *)a;
+    PyaioTransport *base = &self->base;
+    if (base->loop == NULL || base->conn_lost ||
+        !pyaio_watch_take(base->sched, base->fd, PYAIO_POLL_READ, a)) {
+        return 0;
+    }
+    int got = receive_one(state, self);
+    if (got > 0) {
+        got = receive_more(state, self);
+    }
+    return got < 0 ? -1 : 0;
 }
 
 const PyaioReadyKind pyaio_datagram_readable = {

@@ -12,6 +12,8 @@ typedef struct {
      * says it: most answer, or are followed by the same. */
     PyObject *shown; /* owned, or NULL */
     PyaioAddress from;
+    uint8_t bursts;    /* the last wake-up that looked for more found some */
+    uint8_t singles;   /* counts wake-ups for one datagram each */
     PyaioAddress next; /* where the system writes that of the next one */
 } PyaioDatagram;
 

@@ -1,6 +1,7 @@
 """Datagram transports: what the protocol hears, and in which turn; sending, flow, the end."""
 
 import asyncio
+import contextlib
 import contextvars
 import errno
 import gc
@@ -179,6 +180,40 @@ def test_one_datagram_a_turn(same_as_stock):
         transport.close()
         theirs.close()
         await settled()
+        return protocol.calls
+
+    same_as_stock(main)
+
+
+@pytest.mark.parametrize("act", ["nothing", "pause", "close", "abort", "call_soon"])
+def test_many_wait_and_the_first_has_consequences(same_as_stock, act):
+    class Acting(Log):
+        def datagram_received(self, data, address):
+            super().datagram_received(data, address)
+            loop = asyncio.get_running_loop()
+            if data == b"25" and act == "pause":
+                self.transport.pause_reading()
+            elif data == b"25" and act in ("close", "abort"):
+                getattr(self.transport, act)()
+            elif act == "call_soon":
+                loop.call_soon(self.note, "called after", data)
+
+    async def main(impl):
+        transport, protocol, theirs = await connected(Acting)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200_000)
+        await settled()
+        for n in range(50):
+            with contextlib.suppress(OSError):
+                theirs.send(b"%d" % n)
+            if n % 5 == 4:
+                await settled(12)
+                await impl.sleep(0.002)
+        await settled(60)
+        transport.resume_reading()
+        await settled(60)
+        transport.abort()
+        await protocol.lost
+        theirs.close()
         return protocol.calls
 
     same_as_stock(main)
