@@ -1,6 +1,7 @@
 /* Datagrams: one is received for every time that the poller says so, or some
  * if nothing else is to be done; sending them, at once or when the poller says
  * so. */
+#include "net/datagram.h"
 #include "base/errors.h"
 #include "net/receive.h"
 #include "sched/watch.h"
