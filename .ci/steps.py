@@ -201,7 +201,7 @@ class Plan:
             *(self.bin(LEAKS_ON, "pytest"), "-q", "-rfE", "tests/unit", "--leaks", "3:3"),
             after=f"{LEAKS_ON}: build",
             interpreter=LEAKS_ON,
-            seconds=200,
+            seconds=350,
         )
 
     def add_tools(self) -> None:
