@@ -61,6 +61,8 @@ pyaio_tls_openssl_detach(PyaioTls *tls)
 {
     BIO *bio = tls->bio;
     if (bio != NULL) {
+        /* The SSL may live on; what was received may not. */
+        (void)pyaio_tls_pipe_close_window(tls->pipe);
         tls->ssl = NULL;
         tls->bio = NULL;
         tls->pipe = NULL;
@@ -110,7 +112,7 @@ read_through_object(PyaioState *state, PyaioTls *tls, PyaioTlsOutcome *outcome)
 /* Decrypts into memory until that is full, which is told as such, or nothing
  * is left. What is wrong is left for the caller to find out. */
 static PyaioTlsOutcome
-read_memory(PyaioTls *tls, char *memory, size_t size, size_t *count)
+read_memory(SSL *ssl, char *memory, size_t size, size_t *count)
 {
     const PyaioOpenssl *openssl = &pyaio_openssl;
     while (*count < size) {
@@ -118,16 +120,16 @@ read_memory(PyaioTls *tls, char *memory, size_t size, size_t *count)
             openssl->ERR_clear_error();
         }
         size_t room = size - *count;
-        int got = openssl->SSL_read(tls->ssl, memory + *count,
+        int got = openssl->SSL_read(ssl, memory + *count,
                                     room > INT_MAX ? INT_MAX : (int)room);
         if (got <= 0) {
-            int error = openssl->SSL_get_error(tls->ssl, got);
+            int error = openssl->SSL_get_error(ssl, got);
             if (error == PYAIO_SSL_ERROR_WANT_READ ||
                 error == PYAIO_SSL_ERROR_WANT_WRITE) {
                 return PYAIO_TLS_AGAIN;
             }
             return error == PYAIO_SSL_ERROR_ZERO_RETURN &&
-                           openssl->SSL_get_shutdown(tls->ssl) ==
+                           openssl->SSL_get_shutdown(ssl) ==
                                PYAIO_SSL_RECEIVED_SHUTDOWN
                        ? PYAIO_TLS_CLOSED
                        : PYAIO_TLS_ERROR;
@@ -142,7 +144,10 @@ static PyaioTlsOutcome
 read_or_raise(PyaioState *state, PyaioTls *tls, char *memory, size_t size,
               size_t *count)
 {
-    PyaioTlsOutcome outcome = read_memory(tls, memory, size, count);
+    /* A context's callbacks may do anything, and OpenSSL is not done then. */
+    PyObject *kept = Py_NewRef(tls->sslsock);
+    PyaioTlsOutcome outcome = read_memory(tls->ssl, memory, size, count);
+    Py_DECREF(kept);
     if (outcome == PYAIO_TLS_ERROR) {
         PyObject *data = read_through_object(state, tls, &outcome);
         if (outcome == PYAIO_TLS_FULL) {
@@ -262,7 +267,10 @@ openssl_write(PyaioTls *tls, const char *data, size_t size)
     if (openssl->ERR_peek_error() != 0) {
         openssl->ERR_clear_error();
     }
-    return openssl->SSL_write(tls->ssl, data, (int)size) == (int)size;
+    PyObject *kept = Py_NewRef(tls->sslsock);
+    int written = openssl->SSL_write(tls->ssl, data, (int)size);
+    Py_DECREF(kept);
+    return written == (int)size;
 }
 
 static int
