@@ -83,7 +83,7 @@ def test_killed(same_as_stock, how):
 
     async def program(module):
         child = await asyncio.create_subprocess_exec(CAT, stdin=sp.PIPE)
-        arguments = [signal.SIGHUP] if how == "send_signal" else []
+        arguments = [signal.SIGUSR1] if how == "send_signal" else []
         getattr(child, how)(*arguments)
         code = await child.wait()
         child.stdin.close()
