@@ -37,7 +37,7 @@ serving_arguments(PyaioState *state, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     PyObject *defaults[] = {
-        NULL,
+        NULL, /* these two are required */
         NULL,
         Py_NewRef(Py_None),
         Py_NewRef(Py_None),
@@ -48,8 +48,12 @@ serving_arguments(PyaioState *state, PyObject *args, PyObject *kwargs)
     };
     PyObject *tuple = PyErr_Occurred() ? NULL : PyTuple_New(ARGUMENT_COUNT);
     for (Py_ssize_t i = 0; tuple != NULL && i < ARGUMENT_COUNT; i++) {
-        PyTuple_SET_ITEM(tuple, i,
-                         Py_NewRef(found[i] ? found[i] : defaults[i]));
+        PyObject *value = found[i] ? found[i] : defaults[i];
+        if (value == NULL) {
+            Py_CLEAR(tuple);
+            break;
+        }
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(value));
     }
     for (Py_ssize_t i = 0; i < 8; i++) {
         Py_XDECREF(defaults[i]);

@@ -39,7 +39,7 @@ static int
 operation_watch(PyaioOperation *self, PyaioScheduler *sched, int fd)
 {
     const PyaioOperationKind *kind = operation_kind(&self->head);
-    if (sched->poller == NULL) {
+    if (sched == NULL || sched->poller == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
         return -1;
     }

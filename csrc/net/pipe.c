@@ -66,7 +66,8 @@ take_descriptor(PyaioState *state, PyaioPipe *self, PyObject *pipe,
         return -1;
     }
     struct stat status;
-    if (fstat(fd, &status) < 0) {
+    errno = EBADF;
+    if (fd < 0 || fstat(fd, &status) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }

@@ -54,7 +54,7 @@ receive_whole(const PyaioOperation *self, PyObject **data)
 static int *
 last_read_of(PyaioScheduler *sched, int fd)
 {
-    return fd >= 0 && fd < sched->watch_capacity
+    return sched != NULL && fd >= 0 && fd < sched->watch_capacity
                ? &sched->watches[fd].last_read
                : NULL;
 }
@@ -118,6 +118,7 @@ receive_from(PyaioState *state, PyaioOperation *self,
              PyObject **result)
 {
     PyaioAddress from;
+    from.length = 0;
     self->from = &from;
     PySendResult went = attempt(state, self, result);
     self->from = NULL;

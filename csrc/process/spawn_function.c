@@ -60,7 +60,8 @@ pyaio_py_spawn(PyObject *Py_UNUSED(module), PyObject *args)
                           &order.files[2])) {
         return NULL;
     }
-    StringArray strings[3] = {0};
+    StringArray strings[3];
+    memset(strings, 0, sizeof(strings));
     PyObject *folder = NULL, *result = NULL;
     if (strings_fill(&strings[0], argv) == 0 &&
         strings_fill(&strings[1], paths) == 0 &&
