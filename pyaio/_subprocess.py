@@ -270,24 +270,20 @@ def new_watcher() -> Any:
     return _stock.ThreadedChildWatcher()
 
 
-if _stock.HAS_CHILD_WATCHERS:
-    _ORIGINAL_GET = _stock.events.get_child_watcher
-    _ORIGINAL_POLICY_GET = _stock.DefaultEventLoopPolicy.get_child_watcher
+_ORIGINAL_GET = getattr(_stock.events, "get_child_watcher", None)
+_ORIGINAL_POLICY_GET = getattr(_stock.DefaultEventLoopPolicy, "get_child_watcher", None)
 
-    def program_watches() -> bool:
-        """Whether the program has set a child watcher, which is then to be used."""
-        policy = _stock.events.get_event_loop_policy()
-        return (
-            _stock.events.get_child_watcher is not _ORIGINAL_GET
-            or getattr(type(policy), "get_child_watcher", None) is not _ORIGINAL_POLICY_GET
-            or policy._watcher is not None
-        )
 
-else:
-
-    def program_watches() -> bool:
-        """Watchers belong to the loops here."""
-        return False
+def program_watches() -> bool:
+    """Whether the program has set a child watcher, which is then to be used."""
+    if not _stock.HAS_CHILD_WATCHERS:
+        return False  # they belong to the loops
+    policy = _stock.events.get_event_loop_policy()
+    return (
+        _stock.events.get_child_watcher is not _ORIGINAL_GET
+        or getattr(type(policy), "get_child_watcher", None) is not _ORIGINAL_POLICY_GET
+        or policy._watcher is not None
+    )
 
 
 class Spawning(_stock.SelectorEventLoop):
