@@ -26,6 +26,14 @@ pyaio_error_is_exit(void)
            PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
 }
 
+/* What a method returns that has nothing to return: None, or NULL where `err`
+ * is negative and an exception is set. */
+static inline PyObject *
+pyaio_none_or_error(int err)
+{
+    return err < 0 ? NULL : Py_NewRef(Py_None);
+}
+
 /* Makes `raised`, which it steals and which may be NULL, the context of the
  * exception that is set: what happened while it was being handled. */
 static inline void

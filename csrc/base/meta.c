@@ -130,3 +130,21 @@ pyaio_meta_adopt(PyaioState *state, PyTypeObject *type)
     Py_XDECREF(done);
     return done ? 0 : -1;
 }
+
+int
+pyaio_attribute_is_original(PyObject *type, PyObject *ours, PyObject *name)
+{
+    PyObject *found = PyObject_GetAttr(type, name);
+    if (found == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    PyObject *original = PyObject_GetAttr(ours, name);
+    int same = found == original;
+    if (original == NULL) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(original);
+    Py_DECREF(found);
+    return same;
+}

@@ -10,4 +10,9 @@ int pyaio_meta_init(PyObject *module);
 /* Makes `type` an instance of the metaclass. Returns 0 or -1. */
 int pyaio_meta_adopt(PyaioState *state, PyTypeObject *type);
 
+/* Whether attribute `name` of `type` is that of `ours`, our own type. No
+ * exception may be set, and none is afterwards. */
+int pyaio_attribute_is_original(PyObject *type, PyObject *ours,
+                                PyObject *name);
+
 #endif

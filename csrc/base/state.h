@@ -570,6 +570,13 @@ pyaio_state_of(PyObject *op)
     return pyaio_state_of_type(Py_TYPE(op));
 }
 
+/* The object of a field, by its place in the state: borrowed. */
+static inline PyObject *
+pyaio_state_object(const PyaioState *state, size_t place)
+{
+    return *(PyObject *const *)(const void *)((const char *)state + place);
+}
+
 /* Makes a type from its spec and keeps it in *slot. `base` may be NULL.
  * Returns 0 or -1. */
 int pyaio_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec,

@@ -145,14 +145,8 @@ wait_make_stock(PyaioState *state, Wait *self)
 static PySendResult
 wait_ask_stock(PyaioState *state, Wait *self, PyObject **result)
 {
-    PyObject *coro = wait_make_stock(state, self);
-    if (coro == NULL) {
-        return PYGEN_ERROR;
-    }
-    PySendResult went =
-        pyaio_await_start(state, &self->head.await, coro, result);
-    Py_DECREF(coro);
-    return went;
+    return pyaio_await_call(state, &self->head.await,
+                            wait_make_stock(state, self), result);
 }
 
 /* Fills in the set and the list. Returns 0, or -1 with an exception. */

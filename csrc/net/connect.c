@@ -293,13 +293,8 @@ connect_start(PyaioState *state, PyaioCoroutine *op, PyObject **result)
     self->sched = usual_scheduler(state, self->call.loop);
     if (self->sched == NULL) {
         PyObject *coro = connect_make_stock(state, self);
-        if (coro == NULL) {
-            return PYGEN_ERROR;
-        }
-        op->in_stock = 1;
-        PySendResult went = pyaio_await_start(state, &op->await, coro, result);
-        Py_DECREF(coro);
-        return went;
+        op->in_stock = coro != NULL;
+        return pyaio_await_call(state, &op->await, coro, result);
     }
     self->sock = make_socket(state, &self->call);
     PySendResult went = self->sock ? try_to_connect(self) : PYGEN_ERROR;

@@ -1,4 +1,5 @@
 /* The Python faces of pipe transports: a reader and a writer. */
+#include "base/errors.h"
 #include "net/pipe.h"
 #include "sched/watch.h"
 
@@ -186,32 +187,23 @@ WritePipe_repr(PyObject *op)
 /* --- methods ------------------------------------------------------------- */
 
 static PyObject *
-none_or_error(int err)
-{
-    if (err < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
 ReadPipe_close(PyObject *op, PyObject *Py_UNUSED(unused))
 {
     PyaioPipe *self = PIPE(op);
-    return none_or_error(
+    return pyaio_none_or_error(
         self->closing ? 0 : pyaio_pipe_force_close(STATE(op), self, Py_None));
 }
 
 static PyObject *
 ReadPipe_pause_reading(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    return none_or_error(pyaio_pipe_pause_reading(STATE(op), PIPE(op)));
+    return pyaio_none_or_error(pyaio_pipe_pause_reading(STATE(op), PIPE(op)));
 }
 
 static PyObject *
 ReadPipe_resume_reading(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    return none_or_error(pyaio_pipe_resume_reading(STATE(op), PIPE(op)));
+    return pyaio_none_or_error(pyaio_pipe_resume_reading(STATE(op), PIPE(op)));
 }
 
 static PyObject *
@@ -223,13 +215,13 @@ ReadPipe_is_reading(PyObject *op, PyObject *Py_UNUSED(unused))
 static PyObject *
 WritePipe_write(PyObject *op, PyObject *data)
 {
-    return none_or_error(pyaio_pipe_write(STATE(op), PIPE(op), data));
+    return pyaio_none_or_error(pyaio_pipe_write(STATE(op), PIPE(op), data));
 }
 
 static PyObject *
 WritePipe_write_eof(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    return none_or_error(pyaio_pipe_write_eof(STATE(op), PIPE(op)));
+    return pyaio_none_or_error(pyaio_pipe_write_eof(STATE(op), PIPE(op)));
 }
 
 static PyObject *
@@ -248,13 +240,14 @@ WritePipe_close(PyObject *op, PyObject *Py_UNUSED(unused))
     }
     PyObject *done = PyObject_CallMethod(op, "write_eof", NULL);
     Py_XDECREF(done);
-    return none_or_error(done ? 0 : -1);
+    return pyaio_none_or_error(done ? 0 : -1);
 }
 
 static PyObject *
 WritePipe_abort(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    return none_or_error(pyaio_pipe_force_close(STATE(op), PIPE(op), Py_None));
+    return pyaio_none_or_error(
+        pyaio_pipe_force_close(STATE(op), PIPE(op), Py_None));
 }
 
 static PyObject *
@@ -276,7 +269,7 @@ WritePipe_set_write_buffer_limits(PyObject *op, PyObject *args,
     if (pyaio_flow_parse_limits(&PIPE(op)->flow, args, kwargs) < 0) {
         return NULL;
     }
-    return none_or_error(pyaio_pipe_check_flow(STATE(op), PIPE(op)));
+    return pyaio_none_or_error(pyaio_pipe_check_flow(STATE(op), PIPE(op)));
 }
 
 static PyObject *
@@ -315,7 +308,7 @@ Pipe_fatal_error(PyObject *op, PyObject *args, PyObject *kwargs)
     }
     int err = pyaio_pipe_fatal_error(STATE(op), PIPE(op), exc, message);
     Py_DECREF(message);
-    return none_or_error(err);
+    return pyaio_none_or_error(err);
 }
 
 #define KEYWORDS(function) \

@@ -3,6 +3,7 @@
 #include "combine/coroutine.h"
 #include "net/literal.h"
 #include "net/net.h"
+#include "net/operation.h"
 #include "sched/sched.h"
 
 #include <netdb.h>
@@ -85,14 +86,8 @@ resolve_begin(PyaioState *state, Resolve *self, PyObject *function,
         *result = answer;
         return answer ? PYGEN_RETURN : PYGEN_ERROR;
     }
-    PyObject *coro = resolve_make_stock(self, function);
-    if (coro == NULL) {
-        return PYGEN_ERROR;
-    }
-    PySendResult went =
-        pyaio_await_start(state, &self->head.await, coro, result);
-    Py_DECREF(coro);
-    return went;
+    return pyaio_await_call(state, &self->head.await,
+                            resolve_make_stock(self, function), result);
 }
 
 static PySendResult
@@ -336,20 +331,6 @@ check_originals(PyaioState *state)
     }
 }
 
-static int
-add_method(PyaioState *state, const char *name, PyObject *stock,
-           PyaioNativeCall call)
-{
-    PyObject *function = pyaio_coroutine_function_new(state, stock, call);
-    if (function == NULL) {
-        return -1;
-    }
-    int err = PyObject_SetAttrString((PyObject *)state->EventLoopBase_type,
-                                     name, function);
-    Py_DECREF(function);
-    return err;
-}
-
 int
 pyaio_resolve_init(PyObject *module)
 {
@@ -358,10 +339,10 @@ pyaio_resolve_init(PyObject *module)
     if (pyaio_coroutine_add_type(module, &state->ResolveCoroutine_type,
                                  "pyaio._core.ResolveCoroutine",
                                  sizeof(Resolve)) < 0 ||
-        add_method(state, "getaddrinfo", state->stock_getaddrinfo,
-                   getaddrinfo_call) < 0) {
+        pyaio_operation_add(state, "getaddrinfo", state->stock_getaddrinfo,
+                            getaddrinfo_call) < 0) {
         return -1;
     }
-    return add_method(state, "getnameinfo", state->stock_getnameinfo,
-                      getnameinfo_call);
+    return pyaio_operation_add(state, "getnameinfo", state->stock_getnameinfo,
+                               getnameinfo_call);
 }

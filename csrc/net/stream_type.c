@@ -1,5 +1,6 @@
 /* The Python face of stream transports: what they add to that of all
  * transports of sockets. */
+#include "base/errors.h"
 #include "net/transport.h"
 
 #define STATE(op) pyaio_state_of(op)
@@ -34,32 +35,24 @@ Transport_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
-none_or_error(int err)
-{
-    if (err < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
 Transport_write(PyObject *op, PyObject *data)
 {
-    return none_or_error(
+    return pyaio_none_or_error(
         pyaio_transport_write(STATE(op), (PyaioTransport *)op, data));
 }
 
 static PyObject *
 Transport_writelines(PyObject *op, PyObject *list)
 {
-    return none_or_error(
+    return pyaio_none_or_error(
         pyaio_transport_writelines(STATE(op), (PyaioTransport *)op, list));
 }
 
 static PyObject *
 Transport_write_eof(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    return none_or_error(pyaio_transport_write_eof((PyaioTransport *)op));
+    return pyaio_none_or_error(
+        pyaio_transport_write_eof((PyaioTransport *)op));
 }
 
 static PyObject *

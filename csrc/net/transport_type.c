@@ -1,5 +1,6 @@
 /* The Python face that the transports of all sockets share: attributes,
  * methods, the type _SelectorTransport on which theirs stand. */
+#include "base/errors.h"
 #include "net/transport.h"
 #include "sched/watch.h"
 
@@ -139,21 +140,12 @@ Transport_repr(PyObject *op)
 
 /* --- methods ------------------------------------------------------------- */
 
-static PyObject *
-none_or_error(int err)
-{
-    if (err < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
 /* A method without arguments that one function of ours carries out. */
 #define PLAIN_METHOD(name)                                            \
     static PyObject *Transport_##name(PyObject *op,                   \
                                       PyObject *Py_UNUSED(unused))    \
     {                                                                 \
-        return none_or_error(                                         \
+        return pyaio_none_or_error(                                   \
             pyaio_transport_##name(STATE(op), (PyaioTransport *)op)); \
     }
 
@@ -164,14 +156,14 @@ PLAIN_METHOD(resume_reading)
 static PyObject *
 Transport_abort(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    return none_or_error(
+    return pyaio_none_or_error(
         pyaio_transport_force_close(STATE(op), (PyaioTransport *)op, Py_None));
 }
 
 static PyObject *
 Transport_force_close(PyObject *op, PyObject *exc)
 {
-    return none_or_error(
+    return pyaio_none_or_error(
         pyaio_transport_force_close(STATE(op), (PyaioTransport *)op, exc));
 }
 
@@ -192,20 +184,20 @@ Transport_fatal_error(PyObject *op, PyObject *args, PyObject *kwargs)
     int err = pyaio_transport_fatal_error(STATE(op), (PyaioTransport *)op, exc,
                                           message);
     Py_DECREF(message);
-    return none_or_error(err);
+    return pyaio_none_or_error(err);
 }
 
 static PyObject *
 Transport_call_connection_lost(PyObject *op, PyObject *exc)
 {
-    return none_or_error(
+    return pyaio_none_or_error(
         pyaio_transport_lose(STATE(op), (PyaioTransport *)op, exc));
 }
 
 static PyObject *
 Transport_set_protocol(PyObject *op, PyObject *protocol)
 {
-    return none_or_error(pyaio_transport_set_protocol(
+    return pyaio_none_or_error(pyaio_transport_set_protocol(
         STATE(op), (PyaioTransport *)op, protocol));
 }
 
@@ -265,7 +257,7 @@ Transport_set_write_buffer_limits(PyObject *op, PyObject *args,
     if (pyaio_flow_parse_limits(&self->flow, args, kwargs) < 0) {
         return NULL;
     }
-    return none_or_error(pyaio_transport_check_flow(STATE(op), self));
+    return pyaio_none_or_error(pyaio_transport_check_flow(STATE(op), self));
 }
 
 #define KEYWORDS(function) \

@@ -47,15 +47,9 @@ ask_for_help(PyaioState *state, Drain *self, PyObject *protocol,
     if (flow != NULL) {
         return help(state, self, flow, result);
     }
-    PyObject *coro =
-        PyObject_CallMethodNoArgs(protocol, state->str__drain_helper);
-    if (coro == NULL) {
-        return PYGEN_ERROR;
-    }
-    PySendResult went =
-        pyaio_await_start(state, &self->head.await, coro, result);
-    Py_DECREF(coro);
-    return went;
+    return pyaio_await_call(
+        state, &self->head.await,
+        PyObject_CallMethodNoArgs(protocol, state->str__drain_helper), result);
 }
 
 /* What was awaited has come as far as `went` says. */

@@ -1,44 +1,21 @@
 /* Which methods of a stream somebody replaced, and what streams have in
  * common. */
 #include "stream/methods.h"
-
-static PyObject *
-state_object(const PyaioState *state, size_t place)
-{
-    return *(PyObject *const *)(const void *)((const char *)state + place);
-}
-
-static int
-is_original(PyObject *type, PyObject *ours, PyObject *name)
-{
-    PyObject *found = PyObject_GetAttr(type, name);
-    if (found == NULL) {
-        PyErr_Clear();
-        return 0;
-    }
-    PyObject *original = PyObject_GetAttr(ours, name);
-    int same = found == original;
-    if (original == NULL) {
-        PyErr_Clear();
-    }
-    Py_XDECREF(original);
-    Py_DECREF(found);
-    return same;
-}
+#include "base/meta.h"
 
 unsigned
 pyaio_stream_look_up(PyaioState *state, PyTypeObject *type,
                      const PyaioStreamMethods *methods)
 {
-    PyObject *ours = state_object(state, methods->type);
+    PyObject *ours = pyaio_state_object(state, methods->type);
     if (ours == NULL) {
         return ~0u; /* the module is being torn down */
     }
     PyObject *raised = PyErr_GetRaisedException();
     unsigned replaced = 0;
     for (size_t i = 0; i < methods->count; i++) {
-        PyObject *name = state_object(state, methods->names[i]);
-        if (!is_original((PyObject *)type, ours, name)) {
+        PyObject *name = pyaio_state_object(state, methods->names[i]);
+        if (!pyaio_attribute_is_original((PyObject *)type, ours, name)) {
             replaced |= 1u << i;
         }
     }
@@ -66,7 +43,7 @@ pyaio_stream_setattr(PyObject *op, PyObject *name, PyObject *value,
     PyaioStream *self = (PyaioStream *)op;
     int interned = PyUnicode_CHECK_INTERNED(name) != 0;
     for (size_t i = 0; i < methods->count; i++) {
-        PyObject *known = state_object(state, methods->names[i]);
+        PyObject *known = pyaio_state_object(state, methods->names[i]);
         if (name == known || (!interned && known != NULL &&
                               PyUnicode_Compare(name, known) == 0)) {
             unsigned bit = 1u << i;

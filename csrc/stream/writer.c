@@ -1,5 +1,6 @@
 /* StreamWriter: straight to a transport of ours, by its methods to others. */
 #include "stream/writer.h"
+#include "base/errors.h"
 #include "base/meta.h"
 #include "net/transport.h"
 #include "stream/flow_control.h"
@@ -12,12 +13,6 @@ static inline PyaioState *
 state_of(PyObject *op)
 {
     return pyaio_state_of(op);
-}
-
-static PyObject *
-none_or_error(int err)
-{
-    return err < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* --- what it holds ------------------------------------------------------- */
@@ -163,11 +158,11 @@ Writer_write(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (ours == NULL) {
         PyObject *done = call_transport(op, state->str_write, data);
         Py_XDECREF(done);
-        return none_or_error(done ? 0 : -1);
+        return pyaio_none_or_error(done ? 0 : -1);
     }
     int err = pyaio_transport_write(state, ours, data);
     Py_DECREF(ours);
-    return none_or_error(err);
+    return pyaio_none_or_error(err);
 }
 
 static PyObject *
@@ -180,7 +175,7 @@ Writer_writelines(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     PyObject *done =
         data ? call_transport(op, state->str_writelines, data) : NULL;
     Py_XDECREF(done);
-    return none_or_error(done ? 0 : -1);
+    return pyaio_none_or_error(done ? 0 : -1);
 }
 
 static PyObject *

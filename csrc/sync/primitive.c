@@ -1,31 +1,13 @@
 /* Primitives: being bound to a loop, and methods that somebody replaced. */
 #include "sync/primitive.h"
 #include "base/interop.h"
-
-static PyObject *
-state_object(PyaioState *state, size_t place)
-{
-    return *(PyObject **)(void *)((char *)state + place);
-}
-
-/* Whether `type` has another attribute `name` than our own type. */
-static int
-is_replaced(PyObject *type, PyObject *ours, PyObject *name)
-{
-    PyObject *found = PyObject_GetAttr(type, name);
-    PyObject *original = PyObject_GetAttr(ours, name);
-    int replaced = found == NULL || found != original;
-    Py_XDECREF(found);
-    Py_XDECREF(original);
-    PyErr_Clear();
-    return replaced;
-}
+#include "base/meta.h"
 
 static PyObject *
 table_name(PyaioState *state, const PyaioMethodTable *table, size_t i)
 {
     return i == 0 ? state->str__get_loop
-                  : state_object(state, table->names[i - 1]);
+                  : pyaio_state_object(state, table->names[i - 1]);
 }
 
 unsigned
@@ -34,14 +16,14 @@ pyaio_primitive_check_methods(PyaioState *state, PyObject *op,
 {
     PyaioPrimitive *self = (PyaioPrimitive *)op;
     PyObject *type = (PyObject *)Py_TYPE(op);
-    PyObject *ours = state_object(state, table->type);
+    PyObject *ours = pyaio_state_object(state, table->type);
     PyObject *raised = PyErr_GetRaisedException();
     unsigned tag = Py_TYPE(op)->tp_version_tag;
     if (tag == 0 || tag != self->type_tag) {
         self->replaced = 0;
         for (size_t i = 0; i <= table->count; i++) {
             PyObject *name = table_name(state, table, i);
-            if (is_replaced(type, ours, name)) {
+            if (!pyaio_attribute_is_original(type, ours, name)) {
                 self->replaced |= 1u << i;
             }
         }

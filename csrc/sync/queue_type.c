@@ -1,4 +1,5 @@
 /* QueueBase: the Python face of a queue. */
+#include "base/errors.h"
 #include "base/meta.h"
 #include "sync/queue.h"
 #include "sync/sync.h"
@@ -83,12 +84,6 @@ Queue_init(PyObject *op, PyObject *args, PyObject *kwargs)
 /* --- methods ------------------------------------------------------------- */
 
 static PyObject *
-none_or_error(int err)
-{
-    return err < 0 ? NULL : Py_NewRef(Py_None);
-}
-
-static PyObject *
 bool_or_error(int truth)
 {
     return truth < 0 ? NULL : PyBool_FromLong(truth);
@@ -132,14 +127,14 @@ Queue_put_nowait(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                         "put_nowait() takes exactly one argument, 'item'");
         return NULL;
     }
-    return none_or_error(
+    return pyaio_none_or_error(
         pyaio_queue_put_nowait(state, (PyaioQueue *)op, args[0]));
 }
 
 static PyObject *
 Queue_task_done(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    return none_or_error(
+    return pyaio_none_or_error(
         pyaio_queue_task_done(state_of(op), (PyaioQueue *)op));
 }
 
@@ -153,7 +148,7 @@ Queue_shutdown(PyObject *op, PyObject *args, PyObject *kwargs)
                                      &immediate)) {
         return NULL;
     }
-    return none_or_error(
+    return pyaio_none_or_error(
         pyaio_queue_shutdown(state_of(op), (PyaioQueue *)op, immediate));
 }
 #endif

@@ -1,5 +1,6 @@
 /* The type SSLProtocolBase, on which the Python class SSLProtocol stands: what
  * stock's methods find on it, and what is native in their place. */
+#include "base/errors.h"
 #include "net/protocol.h"
 #include "tls/tls.h"
 
@@ -84,15 +85,6 @@ Tls_dealloc(PyObject *op)
 /* --- methods ------------------------------------------------------------- */
 
 static PyObject *
-none_or_error(int err)
-{
-    if (err < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
 size_or_error(Py_ssize_t size)
 {
     return size < 0 ? NULL : PyLong_FromSsize_t(size);
@@ -101,19 +93,19 @@ size_or_error(Py_ssize_t size)
 static PyObject *
 Tls_do_read(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    return none_or_error(pyaio_tls_read(STATE(op), TLS(op)));
+    return pyaio_none_or_error(pyaio_tls_read(STATE(op), TLS(op)));
 }
 
 static PyObject *
 Tls_process_outgoing(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    return none_or_error(pyaio_tls_send(STATE(op), TLS(op)));
+    return pyaio_none_or_error(pyaio_tls_send(STATE(op), TLS(op)));
 }
 
 static PyObject *
 Tls_write_appdata(PyObject *op, PyObject *list)
 {
-    return none_or_error(pyaio_tls_writelines(STATE(op), TLS(op), list));
+    return pyaio_none_or_error(pyaio_tls_writelines(STATE(op), TLS(op), list));
 }
 
 static PyObject *
@@ -210,7 +202,7 @@ Tls_buffer_updated(PyObject *op, PyObject *number)
     int err = pyaio_tls_received(STATE(op), TLS(op), view.buf,
                                  count < 0 ? 0 : (size_t)count);
     PyBuffer_Release(&view);
-    return none_or_error(err);
+    return pyaio_none_or_error(err);
 }
 
 static PyObject *
