@@ -31,7 +31,7 @@ from ._install import install, uninstall
 from ._locks import Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore
 from ._loop import EventLoop
 from ._modules import ours as _ours
-from ._policy import SelectorEventLoop, new_event_loop
+from ._policy import SelectorEventLoop, get_event_loop, new_event_loop
 from ._process_streams import create_subprocess_exec, create_subprocess_shell
 from ._queues import LifoQueue, PriorityQueue, Queue
 from ._runners import Runner, run
@@ -78,6 +78,7 @@ __all__ = [
     "current_task",
     "ensure_future",
     "gather",
+    "get_event_loop",
     "install",
     "new_event_loop",
     "open_connection",

@@ -16,6 +16,7 @@ _OURS: dict[Any, Any] = {
     asyncio.run: _runners.run,
     asyncio.Runner: _runners.Runner,
     asyncio.new_event_loop: _policy.new_event_loop,
+    asyncio.get_event_loop: _policy.get_event_loop,
 }
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import abc
+import sys
+import threading
+import warnings
 from typing import Any
 
 from . import _stock
@@ -12,6 +15,38 @@ from ._loop import EventLoop
 def new_event_loop() -> EventLoop:
     """A new native loop, whatever the policy in force."""
     return EventLoop()
+
+
+if sys.version_info >= (3, 14):
+    get_event_loop = _stock.events.get_event_loop
+else:
+
+    def get_event_loop() -> Any:
+        """The running loop, or the one that was set for this thread.
+
+        Mirrors asyncio.get_event_loop: the main thread gets a new loop where none was ever set
+        (since 3.12 with a DeprecationWarning), a native one unless the program has set a policy
+        of its own. Raises RuntimeError where there is none.
+        """
+        loop = _stock.events._get_running_loop()
+        if loop is not None:
+            return loop
+        policy: Any = _stock.events.get_event_loop_policy()
+        if _is_about_to_make_a_loop(policy):
+            if sys.version_info >= (3, 12):
+                warnings.warn("There is no current event loop", DeprecationWarning, stacklevel=2)
+            policy.set_event_loop(EventLoop())
+        return policy.get_event_loop()
+
+    def _is_about_to_make_a_loop(policy: Any) -> bool:
+        """Whether this is asyncio's own policy, which would make a stock loop."""
+        kind: Any = type(policy)
+        return (
+            kind is _stock.DefaultEventLoopPolicy
+            and policy._local._loop is None
+            and not policy._local._set_called
+            and threading.current_thread() is threading.main_thread()
+        )
 
 
 def _selector_event_loop(selector: Any = None) -> _stock.SelectorEventLoop:

@@ -94,6 +94,39 @@ def test_the_environment_switches_debug_mode(python, tmp_path):
     assert python(app).stdout == "False\n"
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="3.14 makes no loop")
+def test_get_event_loop_makes_a_native_one_once(python, tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text(
+        "import pyaio as asyncio, threading, warnings\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        "    loop = asyncio.get_event_loop()\n"
+        "print([(w.category.__name__, w.filename == __file__) for w in caught])\n"
+        "print(type(loop).__module__, asyncio.events.get_event_loop() is loop)\n"
+        "async def running(): return asyncio.get_event_loop() is loop\n"
+        "print(loop.run_until_complete(running()))\n"
+        "loop.close()\n"
+        "def elsewhere():\n"
+        "    try: asyncio.get_event_loop()\n"
+        "    except RuntimeError as error: print(error)\n"
+        "thread = threading.Thread(target=elsewhere, name='other')\n"
+        "thread.start(); thread.join()\n"
+        "asyncio.set_event_loop(None)\n"
+        "try: asyncio.get_event_loop()\n"
+        "except RuntimeError as error: print(error)\n"
+    )
+    warned = [("DeprecationWarning", True)] if sys.version_info >= (3, 12) else []
+    done = python(app)
+    assert done.stdout.splitlines() == [
+        str(warned),
+        "pyaio._loop True",
+        "True",
+        "There is no current event loop in thread 'other'.",
+        "There is no current event loop in thread 'MainThread'.",
+    ]
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 16), reason="3.16 has no policies")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_policy_gives_loops_per_thread(impl):
