@@ -13,13 +13,14 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import implementations
 from run import load_rows
 
 OPERATIONS = 20_000
-COST = re.compile(r"^\s*([\d,]+) .*?:(\S+) .*\[(.+)\]$", re.MULTILINE)
+NAME = re.compile(r"c?(ob|fn)=\((\d+)\)(?: (.+))?$")
 OURS = "_core"
 
 
@@ -41,6 +42,29 @@ Costs = Counter[tuple[str, str]]
 """Instructions by the file and the function that they are in."""
 
 
+def read_costs(lines: Iterable[str]) -> Costs:
+    """What a profile says of each function itself, with all that was inlined into it."""
+    names: dict[tuple[str, str], str] = {}
+    here = {"ob": "", "fn": ""}
+    costs: Costs = Counter()
+    is_callee = False
+    for line in lines:
+        if match := NAME.match(line):
+            kind, number, name = match.groups()
+            if name is not None:
+                names[kind, number] = name
+            if not line.startswith("c"):
+                here[kind] = names[kind, number]
+        elif line.startswith("calls="):
+            is_callee = True
+        elif line[:1] in set("0123456789+-*"):
+            if not is_callee:
+                file = Path(here["ob"]).name.partition(".")[0]
+                costs[file, here["fn"].partition("'")[0]] += int(line.split()[1])
+            is_callee = False
+    return costs
+
+
 def profile(implementation: str, row: str, repeat: int) -> Costs:
     """What a process that runs the row executes."""
     with tempfile.TemporaryDirectory() as folder:
@@ -50,12 +74,8 @@ def profile(implementation: str, row: str, repeat: int) -> Costs:
         # The same layout of every dictionary in every run.
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         subprocess.run([*command, *worker], env=environment, check=True, capture_output=True)
-        annotate = ["callgrind_annotate", "--auto=no", "--threshold=100", str(file)]
-        text = subprocess.run(annotate, check=True, capture_output=True, text=True).stdout
-    costs: Costs = Counter()
-    for cost, function, path in COST.findall(text):
-        costs[Path(path).name.partition(".")[0], function] += int(cost.replace(",", ""))
-    return costs
+        with file.open() as lines:
+            return read_costs(lines)
 
 
 def per_operation(implementation: str, row: str, operations: int) -> Costs:
