@@ -5,15 +5,10 @@
 #include "combine/coroutine_attributes.h"
 
 int
-pyaio_coroutine_setup(PyaioCoroutine *self, const PyaioCoroutineKind *kind)
+pyaio_coroutine_note_origin(PyaioCoroutine *self, int depth)
 {
-    self->kind = kind;
-    int depth = PyThreadState_Get()->coroutine_origin_tracking_depth;
-    if (depth > 0) {
-        self->origin = pyaio_coroutine_origin(depth);
-        return self->origin ? 0 : -1;
-    }
-    return 0;
+    self->origin = pyaio_coroutine_origin(depth);
+    return self->origin ? 0 : -1;
 }
 
 /* --- its course ---------------------------------------------------------- */

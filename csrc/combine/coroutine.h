@@ -71,9 +71,18 @@ struct PyaioCoroutine {
                            place (combine/in_stock.h) */
 };
 
+/* Notes who makes it, `depth` frames of them, as sys asks for. Returns 0 or
+ * -1. */
+int pyaio_coroutine_note_origin(PyaioCoroutine *self, int depth);
+
 /* Prepares a coroutine whose memory is zero. Returns 0 or -1. */
-int pyaio_coroutine_setup(PyaioCoroutine *self,
-                          const PyaioCoroutineKind *kind);
+static inline int
+pyaio_coroutine_setup(PyaioCoroutine *self, const PyaioCoroutineKind *kind)
+{
+    self->kind = kind;
+    int depth = PyThreadState_Get()->coroutine_origin_tracking_depth;
+    return depth > 0 ? pyaio_coroutine_note_origin(self, depth) : 0;
+}
 
 /* Makes the type for one kind of coroutines, named `name`. */
 int pyaio_coroutine_add_type(PyObject *module, PyTypeObject **slot,

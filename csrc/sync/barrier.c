@@ -278,7 +278,7 @@ barrier_coroutine(PyaioState *state, const PyaioWaitingKind *kind,
                   PyObject *kwnames)
 {
     if (nargs != 1 + kind->nones || kwnames != NULL ||
-        !PyObject_TypeCheck(args[0], state->Barrier_type) ||
+        !pyaio_primitive_is(args[0], state->Barrier_type) ||
         (pyaio_primitive_replaced(state, args[0], &barrier_methods_called) &
          mask)) {
         return NULL;

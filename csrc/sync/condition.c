@@ -75,7 +75,7 @@ notify_arguments(PyaioState *state, PyObject *const *args, Py_ssize_t nargs,
                  PyObject *kwnames, Py_ssize_t *n)
 {
     if (nargs < 1 || nargs > 2 || kwnames != NULL ||
-        !PyObject_TypeCheck(args[0], state->Condition_type)) {
+        !pyaio_primitive_is(args[0], state->Condition_type)) {
         return NULL;
     }
     *n = 1;

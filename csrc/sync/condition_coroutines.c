@@ -316,7 +316,7 @@ condition_coroutine(PyaioState *state, const PyaioWaitingKind *kind,
                     PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     if (nargs != 1 + kind->nones || kwnames != NULL ||
-        !PyObject_TypeCheck(args[0], state->Condition_type)) {
+        !pyaio_primitive_is(args[0], state->Condition_type)) {
         return NULL;
     }
     PyTypeObject *type = state->ConditionCoroutine_type;

@@ -95,7 +95,7 @@ event_wait(PyaioState *state, PyObject *const *args, Py_ssize_t nargs,
            PyObject *kwnames)
 {
     if (nargs != 1 || kwnames != NULL ||
-        !PyObject_TypeCheck(args[0], state->Event_type)) {
+        !pyaio_primitive_is(args[0], state->Event_type)) {
         return NULL;
     }
     return pyaio_waiting_new(state, &event_wait_kind, args[0]);

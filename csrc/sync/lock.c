@@ -183,7 +183,7 @@ lock_coroutine(PyaioState *state, const PyaioWaitingKind *kind, unsigned mask,
                PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     if (nargs != 1 + kind->nones || kwnames != NULL ||
-        !PyObject_TypeCheck(args[0], state->Lock_type) ||
+        !pyaio_primitive_is(args[0], state->Lock_type) ||
         (lock_replaced(state, args[0]) & mask)) {
         return NULL;
     }

@@ -24,13 +24,8 @@ pyaio_number_get(const PyaioNumber *self)
 }
 
 int
-pyaio_number_add(PyaioNumber *self, int step)
+pyaio_number_add_slowly(PyaioNumber *self, int step)
 {
-    if (self->odd == NULL && self->plain < PY_SSIZE_T_MAX &&
-        self->plain > PY_SSIZE_T_MIN) {
-        self->plain += step;
-        return 0;
-    }
     PyObject *before = pyaio_number_get(self);
     PyObject *one = PyLong_FromLong(step);
     PyObject *sum = before && one ? PyNumber_Add(before, one) : NULL;

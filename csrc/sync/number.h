@@ -16,11 +16,22 @@ typedef struct {
 int pyaio_number_set(PyaioNumber *self, PyObject *value);
 /* The value as an object: a new reference. */
 PyObject *pyaio_number_get(const PyaioNumber *self);
-/* Adds 1 or -1. Returns 0 or -1. */
-int pyaio_number_add(PyaioNumber *self, int step);
+int pyaio_number_add_slowly(PyaioNumber *self, int step);
 /* self <op> other, with Py_EQ, Py_GT or Py_GE; -1 on error. */
 int pyaio_number_compare(const PyaioNumber *self, const PyaioNumber *other,
                          int op);
+
+/* Adds 1 or -1. Returns 0 or -1. */
+static inline int
+pyaio_number_add(PyaioNumber *self, int step)
+{
+    if (self->odd == NULL && self->plain < PY_SSIZE_T_MAX &&
+        self->plain > PY_SSIZE_T_MIN) {
+        self->plain += step;
+        return 0;
+    }
+    return pyaio_number_add_slowly(self, step);
+}
 
 static inline int
 pyaio_number_traverse(PyaioNumber *self, visitproc visit, void *arg)

@@ -44,6 +44,15 @@ pyaio_primitive_replaced(PyaioState *state, PyObject *op,
     return pyaio_primitive_check_methods(state, op, table);
 }
 
+/* isinstance(op, type), without a call for the type itself and the classes
+ * right below it. */
+static inline int
+pyaio_primitive_is(PyObject *op, PyTypeObject *type)
+{
+    return Py_IS_TYPE(op, type) || Py_TYPE(op)->tp_base == type ||
+           PyType_IsSubtype(Py_TYPE(op), type);
+}
+
 /* self._get_loop(): the running loop, to which the primitive is bound from
  * now on; RuntimeError where it was bound to another. None where no loop
  * runs. A new reference. `replaced` is a mask as above. */

@@ -228,6 +228,12 @@ container_put(PyaioState *state, PyaioQueue *self, PyObject *item)
 
 /* --- waiters ------------------------------------------------------------- */
 
+static inline int
+nobody_waits(const PyaioWaiters *waiters)
+{
+    return waiters->count == 0 && waiters->exposed == NULL;
+}
+
 int
 pyaio_queue_wakeup_next(PyaioState *state, PyaioQueue *self,
                         PyaioWaiters *waiters)
@@ -239,7 +245,7 @@ pyaio_queue_wakeup_next(PyaioState *state, PyaioQueue *self,
     }
     if (!(pyaio_queue_methods(state, self)->replaced &
           PYAIO_QUEUE_WAKEUP_NEXT)) {
-        if (waiters->count == 0 && waiters->exposed == NULL) {
+        if (nobody_waits(waiters)) {
             return 0;
         }
         return pyaio_waiters_pop_and_wake(state, waiters, Py_None);
@@ -387,6 +393,46 @@ pyaio_queue_add(PyaioState *state, PyaioQueue *self, PyObject *item)
         return -1;
     }
     return pyaio_queue_wakeup_next(state, self, &self->getters);
+}
+
+/* len(self._queue) of a usual queue. */
+static inline Py_ssize_t
+usual_count(const PyaioQueue *self)
+{
+    return Py_TYPE(self->items)->tp_as_sequence->sq_length(self->items);
+}
+
+int
+pyaio_queue_try_get(PyaioState *state, PyaioQueue *self, PyObject **item)
+{
+    *item = NULL;
+    if (usual_count(self) == 0) {
+        return 0;
+    }
+    if (state->deque_popleft == NULL) {
+        *item = pyaio_queue_take(state, self);
+        return *item ? 1 : -1;
+    }
+    *item = state->deque_popleft(self->items, NULL);
+    if (*item == NULL) {
+        return -1;
+    }
+    if (!nobody_waits(&self->putters) &&
+        pyaio_waiters_pop_and_wake(state, &self->putters, Py_None) < 0) {
+        Py_CLEAR(*item);
+        return -1;
+    }
+    return 1;
+}
+
+int
+pyaio_queue_try_put(PyaioState *state, PyaioQueue *self, PyObject *item)
+{
+    Py_ssize_t maxsize = self->maxsize.plain;
+    if (maxsize > 0 && usual_count(self) >= maxsize) {
+        return 0;
+    }
+    return pyaio_queue_add(state, self, item) < 0 ? -1 : 1;
 }
 
 PyObject *

@@ -37,6 +37,7 @@ enum {
     PYAIO_QUEUE_HAS_PUTTERS = 1u << 1,
     PYAIO_QUEUE_HAS_FINISHED = 1u << 2,
     PYAIO_QUEUE_HAS_SHUTDOWN = 1u << 3,
+    PYAIO_QUEUE_HAS_ALL = (1u << 4) - 1,
 };
 
 typedef struct {
@@ -73,6 +74,22 @@ pyaio_queue_methods(PyaioState *state, PyaioQueue *self)
     return &self->methods;
 }
 
+/* Whether its items are in a deque and come out first in, first out; nobody
+ * replaced a method, deleted an attribute or gave it an odd number; and it was
+ * not shut down. */
+static inline int
+pyaio_queue_is_usual(PyaioState *state, PyaioQueue *self)
+{
+    const PyaioQueueMethods *methods = pyaio_queue_methods(state, self);
+    return methods->replaced == 0 && methods->put == PYAIO_QUEUE_FIFO &&
+           methods->get == PYAIO_QUEUE_FIFO &&
+           self->present == PYAIO_QUEUE_HAS_ALL && !self->is_shutdown &&
+           self->items != NULL &&
+           Py_IS_TYPE(self->items, (PyTypeObject *)state->deque) &&
+           self->maxsize.is_set && self->maxsize.odd == NULL &&
+           self->unfinished.is_set;
+}
+
 /* --- what a queue does (sync/queue.c) ------------------------------------ */
 
 /* self.empty() and self.full(): 0, 1, or -1. */
@@ -89,6 +106,11 @@ int pyaio_queue_put_nowait(PyaioState *state, PyaioQueue *self,
 int pyaio_queue_task_done(PyaioState *state, PyaioQueue *self);
 int pyaio_queue_shutdown(PyaioState *state, PyaioQueue *self,
                          PyObject *immediate);
+
+/* get_nowait() and put_nowait() of a usual queue, without their exceptions:
+ * 1 done, 0 where there is no item or no room, -1 on error. */
+int pyaio_queue_try_get(PyaioState *state, PyaioQueue *self, PyObject **item);
+int pyaio_queue_try_put(PyaioState *state, PyaioQueue *self, PyObject *item);
 
 /* What these two do once they have found an item, or room. */
 PyObject *pyaio_queue_take(PyaioState *state, PyaioQueue *self);

@@ -72,7 +72,7 @@ is_plain_call(PyaioState *state, PyObject *const *args, Py_ssize_t nargs,
               Py_ssize_t expected, PyObject *kwnames)
 {
     return nargs == expected && kwnames == NULL &&
-           PyObject_TypeCheck(args[0], state->QueueBase_type);
+           pyaio_primitive_is(args[0], state->QueueBase_type);
 }
 
 /* --- get() and put() ----------------------------------------------------- */
@@ -203,10 +203,34 @@ suspend(PyaioState *state, QueueCoroutine *self, PyObject **result)
     return went == PYGEN_ERROR ? give_up(state, self) : went;
 }
 
+/* Tries a usual queue. Returns 1 with *result, 0 where it is to wait, -1. */
+static inline int
+try_usual(PyaioState *state, QueueCoroutine *self, PyObject **result)
+{
+    if (!is_put(self)) {
+        return pyaio_queue_try_get(state, self->queue, result);
+    }
+    int put = pyaio_queue_try_put(state, self->queue, self->item);
+    *result = put > 0 ? Py_NewRef(Py_None) : NULL;
+    return put;
+}
+
 /* From where it looks at the queue. */
 static PySendResult
 try_queue(PyaioState *state, QueueCoroutine *self, PyObject **result)
 {
+    while (pyaio_queue_is_usual(state, self->queue)) {
+        int done = try_usual(state, self, result);
+        if (done != 0) {
+            return done < 0 ? PYGEN_ERROR : PYGEN_RETURN;
+        }
+        PySendResult went = suspend(state, self, result);
+        if (went != PYGEN_RETURN) {
+            return went;
+        }
+        Py_CLEAR(*result);
+        pyaio_await_stop(&self->head.await);
+    }
     int blocked;
     while ((blocked = is_blocked(state, self)) > 0) {
         if (check_waitable(state, self) < 0) {

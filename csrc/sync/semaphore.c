@@ -297,7 +297,7 @@ semaphore_coroutine(PyaioState *state, const PyaioWaitingKind *kind,
                     PyObject *kwnames)
 {
     if (nargs != 1 + kind->nones || kwnames != NULL ||
-        !PyObject_TypeCheck(args[0], state->Semaphore_type) ||
+        !pyaio_primitive_is(args[0], state->Semaphore_type) ||
         (semaphore_replaced(state, (PyaioSemaphore *)args[0]) & mask)) {
         return NULL;
     }

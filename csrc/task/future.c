@@ -31,11 +31,17 @@ pyaio_future_setup(PyaioState *state, PyaioFuture *future, PyObject *loop)
     return 0;
 }
 
+static inline PyObject *
+new_future(PyaioState *state)
+{
+    return pyaio_pool_take(&state->future_pool, state->Future_type,
+                           sizeof(PyaioFutureObject));
+}
+
 PyObject *
 pyaio_future_new(PyaioState *state, PyObject *loop)
 {
-    PyObject *op = pyaio_pool_take(&state->future_pool, state->Future_type,
-                                   sizeof(PyaioFutureObject));
+    PyObject *op = new_future(state);
     if (op != NULL &&
         pyaio_future_setup(state, &((PyaioFutureObject *)op)->future, loop) <
             0) {
@@ -50,7 +56,15 @@ pyaio_loop_create_future(PyaioState *state, PyObject *loop)
     PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
     if (sched != NULL && sched->state != NULL &&
         pyaio_sched_is_native(sched, PYAIO_LOOP_CREATE_FUTURE)) {
-        return pyaio_future_new(state, loop);
+        if (sched->debug ||
+            !pyaio_sched_is_native(sched, PYAIO_LOOP_GET_DEBUG)) {
+            return pyaio_future_new(state, loop);
+        }
+        PyObject *op = new_future(state);
+        if (op != NULL) {
+            ((PyaioFutureObject *)op)->future.loop = Py_NewRef(loop);
+        }
+        return op;
     }
     return PyObject_CallMethodNoArgs(loop, state->str_create_future);
 }
