@@ -109,12 +109,22 @@ read_through_object(PyaioState *state, PyaioTls *tls, PyaioTlsOutcome *outcome)
     return data;
 }
 
+/* Whether neither the pipe nor the SSL has a byte to go on with: it need not
+ * be asked to find that out, which costs as much as a small record. */
+static int
+is_dry(const PyaioTls *tls)
+{
+    return pyaio_tls_pipe_incoming(tls->pipe) == 0 &&
+           !pyaio_openssl.SSL_has_pending(tls->ssl);
+}
+
 /* Decrypts into memory until that is full, which is told as such, or nothing
  * is left. What is wrong is left for the caller to find out. */
 static PyaioTlsOutcome
-read_memory(SSL *ssl, char *memory, size_t size, size_t *count)
+read_memory(PyaioTls *tls, char *memory, size_t size, size_t *count)
 {
     const PyaioOpenssl *openssl = &pyaio_openssl;
+    SSL *ssl = tls->ssl;
     while (*count < size) {
         if (openssl->ERR_peek_error() != 0) {
             openssl->ERR_clear_error();
@@ -135,6 +145,9 @@ read_memory(SSL *ssl, char *memory, size_t size, size_t *count)
                        : PYAIO_TLS_ERROR;
         }
         *count += (size_t)got;
+        if (*count < size && is_dry(tls)) {
+            return PYAIO_TLS_AGAIN;
+        }
     }
     return PYAIO_TLS_FULL;
 }
@@ -146,7 +159,7 @@ read_or_raise(PyaioState *state, PyaioTls *tls, char *memory, size_t size,
 {
     /* A context's callbacks may do anything, and OpenSSL is not done then. */
     PyObject *kept = Py_NewRef(tls->sslsock);
-    PyaioTlsOutcome outcome = read_memory(tls->ssl, memory, size, count);
+    PyaioTlsOutcome outcome = read_memory(tls, memory, size, count);
     Py_DECREF(kept);
     if (outcome == PYAIO_TLS_ERROR) {
         PyObject *data = read_through_object(state, tls, &outcome);

@@ -18,6 +18,7 @@ typedef struct bio_method_st BIO_METHOD;
     X(int, SSL_read, (SSL *, void *, int))                                 \
     X(int, SSL_write, (SSL *, const void *, int))                          \
     X(int, SSL_pending, (const SSL *))                                     \
+    X(int, SSL_has_pending, (const SSL *))                                 \
     X(int, SSL_get_error, (const SSL *, int))                              \
     X(int, SSL_get_shutdown, (const SSL *))                                \
     X(void, SSL_set_bio, (SSL *, BIO *, BIO *))                            \
