@@ -48,7 +48,9 @@ class LeakHunt:
     def reason(self, item: pytest.Item) -> str | None:
         """Why a test is left out."""
         callspec = getattr(item, "callspec", None)
-        if callspec is not None and callspec.params.get("impl", TESTED) != TESTED:
+        params = callspec.params if callspec is not None else {}
+        tested = params.get("impl") or params.get("tls_impl", TESTED).partition("-")[0]
+        if tested != TESTED:
             return "is of stock asyncio, or of what is installed into it"
         for name, reason in NOT_REPEATED.items():
             if name in item.fixturenames:

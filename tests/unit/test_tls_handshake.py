@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+import struct
 
 import pytest
 from certificates import client_context, server_context
@@ -353,6 +354,32 @@ def test_server_that_hangs_up(run, contexts):
     run(main())
 
 
+@pytest.mark.parametrize("part", [1, 5, 100, 10_000])
+def test_reset_in_the_handshake(run, contexts, part):
+    """A client that breaks off within its first message; the server goes on with others."""
+
+    async def main():
+        raw = RawPair(contexts)
+        async with raw:
+            with pytest.raises(ssl.SSLWantReadError):
+                raw.object.do_handshake()
+            raw.sock.send(raw.outgoing.read()[:part])
+            server = await raw.accepted
+            await asyncio.sleep(0)
+            raw.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raw.sock.close()
+            raw.accepted = asyncio.get_running_loop().create_future()
+            port = raw.listener.sockets[0].getsockname()[1]
+            transport, client = await connect(port, contexts[1])
+            transport.write(b"x")
+            assert await (await raw.accepted).until(1) == b"x"
+            assert server.calls == []
+            transport.close()
+            await client.lost
+
+    run(main())
+
+
 # --- start_tls() -----------------------------------------------------------------------------
 
 
@@ -493,6 +520,106 @@ def test_streams_start_tls(run, contexts):
             assert await reader.readexactly(6) == b"secret"
             writer.close()
             await writer.wait_closed()
+
+    run(main())
+
+
+def test_start_tls_after_plain_bytes(run, contexts):
+    """What was written before, and is not sent yet, goes out as it is, and in front."""
+    data = os.urandom(4 << 20)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        with socket.create_server((LOCAL, 0)) as listener:
+            transport, client = await loop.create_connection(Recorder, *listener.getsockname())
+            peer, _ = listener.accept()
+        with peer:
+            peer.setblocking(False)
+            transport.set_write_buffer_limits(high=1 << 30)  # TLS could not know of a pause
+            transport.write(data)
+            assert transport.get_write_buffer_size() > 0
+            task = asyncio.ensure_future(
+                loop.start_tls(transport, client, contexts[1], server_hostname="localhost")
+            )
+            got = b""
+            while len(got) <= len(data):
+                got += await loop.sock_recv(peer, 1 << 20)
+            assert got[: len(data)] == data
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            incoming.write(got[len(data) :])
+            tls = contexts[0].wrap_bio(incoming, outgoing, server_side=True)
+            while tls.version() is None:
+                try:
+                    tls.do_handshake()
+                except ssl.SSLWantReadError:
+                    await loop.sock_sendall(peer, outgoing.read())
+                    incoming.write(await loop.sock_recv(peer, 65536))
+            tls.write(b"x" * 20_000)
+            await loop.sock_sendall(peer, outgoing.read())
+            await task
+            assert await client.until(20_000) == b"x" * 20_000
+            task.result().abort()
+            await client.lost
+
+    run(main())
+
+
+def test_client_has_plain_bytes_unread(run, contexts):
+    """What a client's stream received before is read before what is decrypted."""
+
+    async def handle(reader, writer):
+        writer.write(b"GO\nplain")
+        await writer.start_tls(contexts[0])
+        writer.write(b"secret")
+        writer.close()
+
+    async def main():
+        async with await asyncio.start_server(handle, LOCAL, 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            reader, writer = await asyncio.open_connection(LOCAL, port)
+            assert await reader.readline() == b"GO\n"
+            while len(reader._buffer) < 5:
+                await asyncio.sleep(0)
+            await writer.start_tls(contexts[1], server_hostname="localhost")
+            assert await reader.read() == b"plainsecret"
+            writer.close()
+            await writer.wait_closed()
+
+    run(main())
+
+
+def test_server_has_the_handshake_unread(run, impl, contexts, stock):
+    """A client may begin the handshake without waiting for the server's consent."""
+    if impl is stock or (impl is asyncio and asyncio.SelectorEventLoop is stock.SelectorEventLoop):
+        code = stock.SelectorEventLoop.start_tls.__code__
+        if "_stream_reader" not in code.co_consts + code.co_names:
+            pytest.skip("this version of asyncio waits in vain for it")
+
+    async def handle(reader, writer):
+        assert await reader.readline() == b"STARTTLS\n"
+        while not reader._buffer:
+            await asyncio.sleep(0)
+        await writer.start_tls(contexts[0])
+        writer.write(b"hello " + await reader.readexactly(5))
+        await writer.drain()
+        writer.close()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        async with await asyncio.start_server(handle, LOCAL, 0) as server:
+            raw = RawPair(contexts)
+            async with raw:
+                with socket.create_connection(server.sockets[0].getsockname()) as sock:
+                    raw.sock.close()
+                    sock.setblocking(False)
+                    raw.sock = sock
+                    with pytest.raises(ssl.SSLWantReadError):
+                        raw.object.do_handshake()
+                    await loop.sock_sendall(sock, b"STARTTLS\n" + raw.outgoing.read())
+                    await raw.call(raw.object.do_handshake)
+                    raw.object.write(b"world")
+                    await raw.send()
+                    assert await raw.call(raw.object.read, 100) == b"hello world"
 
     run(main())
 

@@ -174,6 +174,52 @@ def test_any_chunking(impl, contexts, sizes, cuts, buffer, end):
 
 
 @EXAMPLES
+@given(
+    sizes=messages,
+    cuts=places,
+    calls=st.lists(st.tuples(st.sampled_from(["exactly", "until"]), st.integers(0, 30_000))),
+    limit=st.sampled_from([100, 5000, 1 << 16]),
+)
+def test_any_reads(impl, contexts, sizes, cuts, calls, limit):
+    """A stream gives the same bytes however they arrive, to who waits and who comes late."""
+    connection = Connection(impl, contexts, Sink())
+    reader = impl.StreamReader(limit=limit, loop=connection.loop)
+    protocol = impl.StreamReaderProtocol(reader, loop=connection.loop)
+    connection.transport.set_protocol(protocol)
+    protocol.connection_made(connection.transport)
+    source = random.Random(repr((sizes, cuts)))
+    data = b"".join(source.randbytes(size) for size in sizes)
+    got = []
+
+    async def read():
+        for name, size in calls:
+            try:
+                if name == "exactly":
+                    got.append(await reader.readexactly(size))
+                else:
+                    got.append(await reader.readuntil(bytes([size % 256])))
+            except asyncio.IncompleteReadError as error:
+                got.append(error.partial)
+            except asyncio.LimitOverrunError:
+                got.append(await reader.read(1))
+            assert name == "exactly" or len(got[-1]) <= limit + 1
+        while piece := await reader.read(1 << 20):
+            got.append(piece)
+
+    task = connection.loop.create_task(read())
+    if data:
+        connection.peer.write(data)
+    with pytest.raises(ssl.SSLWantReadError):
+        connection.peer.unwrap()
+    for piece in cut(connection.outgoing.read(), cuts):
+        connection.feed(piece)
+    while not task.done():
+        connection.turn()
+    assert b"".join(got) == data
+    connection.close()
+
+
+@EXAMPLES
 @given(sizes=messages, pause=st.lists(st.booleans(), max_size=6))
 def test_any_writes(impl, contexts, sizes, pause):
     """However the program writes, and the transport pauses, the peer gets it all in order."""
