@@ -202,9 +202,11 @@ exit_hand_over(PyaioState *state, GroupCoroutine *self, PyObject *exception,
     PyaioTaskGroup *group = (PyaioTaskGroup *)self->group;
     PyObject *arguments =
         PyTuple_Pack(4, self->group, Py_None, Py_None, Py_None);
+    PyObject *waited = Py_XNewRef(group->on_completed);
     Disguise disguise;
     if (arguments == NULL || disguise_put_on(group, &disguise) < 0) {
         Py_XDECREF(arguments);
+        Py_XDECREF(waited);
         return PYGEN_ERROR;
     }
     PyObject *yielded = NULL;
@@ -213,17 +215,26 @@ exit_hand_over(PyaioState *state, GroupCoroutine *self, PyObject *exception,
     Py_DECREF(arguments);
     disguise_take_off(group, &disguise);
     if (went != PYGEN_NEXT) {
+        Py_XDECREF(waited);
         *result = yielded;
         return went;
     }
-    int err = release_yielded(state, yielded, exception == NULL);
-    Py_DECREF(yielded);
-    if (err < 0) {
-        return PYGEN_ERROR;
+    if (release_yielded(state, yielded, exception == NULL) < 0) {
+        went = PYGEN_ERROR;
     }
-    return exception
-               ? pyaio_await_throw(state, &self->head.await, exception, result)
-               : pyaio_await_send(state, &self->head.await, Py_None, result);
+    else if (exception == NULL) {
+        went = pyaio_await_send(state, &self->head.await, Py_None, result);
+    }
+    else {
+        went = pyaio_await_throw(state, &self->head.await, exception, result);
+        if (went == PYGEN_ERROR && group->on_completed == yielded) {
+            /* It went no further: who waits, waits for the first one. */
+            Py_XSETREF(group->on_completed, Py_XNewRef(waited));
+        }
+    }
+    Py_DECREF(yielded);
+    Py_XDECREF(waited);
+    return went;
 }
 
 /* The same with the exception that is set. */

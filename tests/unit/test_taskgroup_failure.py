@@ -486,3 +486,29 @@ def test_cancel_before_entering(same_as_stock):
         return log, aio.current_task().cancelling()
 
     same_as_stock(main)
+
+
+@pytest.mark.parametrize("end", ["close", "throw"])
+def test_a_coroutine_ended_from_outside_wakes_its_task_with_the_last_child(impl, run, end):
+    async def parent(gate):
+        async with impl.TaskGroup() as group:
+            group.create_task(gate.wait())
+            group.create_task(gate.wait())
+
+    async def main():
+        gate = impl.Event()
+        coroutine = parent(gate)
+        task = impl.ensure_future(coroutine)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        if end == "close":
+            coroutine.close()
+        else:
+            with pytest.raises(LookupError):
+                coroutine.throw(LookupError())
+        assert not task.done()
+        gate.set()
+        with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+            await asyncio.wait_for(task, 10)
+
+    run(main())
