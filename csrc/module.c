@@ -115,7 +115,8 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_loop_init,          pyaio_resolve_init,
     pyaio_connect_init,       pyaio_operation_init,
     pyaio_sock_receive_init,  pyaio_sock_send_init,
-    pyaio_sock_connect_init,  module_add_names,
+    pyaio_sock_connect_init,  pyaio_sock_sendfile_init,
+    module_add_names,
 };
 
 static int

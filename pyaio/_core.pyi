@@ -38,7 +38,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import Context
 from socket import AddressFamily, SocketKind, socket
 from types import FunctionType, TracebackType
-from typing import Any, Literal, Self, SupportsIndex, TypeAlias, TypeVar, TypeVarTuple, final
+from typing import IO, Any, Literal, Self, SupportsIndex, TypeAlias, TypeVar, TypeVarTuple, final
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 from typing_extensions import disjoint_base
@@ -451,6 +451,15 @@ class EventLoop:
     ) -> tuple[int, Any]: ...
     async def sock_sendall(self, sock: socket, data: ReadableBuffer) -> None: ...
     async def sock_sendto(self, sock: socket, data: ReadableBuffer, address: _Address) -> int: ...
+    async def sock_sendfile(
+        self,
+        sock: socket,
+        file: IO[bytes],
+        offset: int = 0,
+        count: int | None = None,
+        *,
+        fallback: bool | None = True,
+    ) -> int: ...
     async def sock_connect(self, sock: socket, address: _Address) -> None: ...
     async def sock_accept(self, sock: socket) -> tuple[socket, Any]: ...
     if sys.version_info >= (3, 13):

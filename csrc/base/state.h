@@ -221,6 +221,9 @@
     X(stock_sock_sendto)        \
     X(stock_sock_connect)       \
     X(stock_sock_accept)        \
+    X(stock_sock_sendfile)      \
+    X(os_sendfile)              \
+    X(SendfileNotAvailable)     \
     X(stock_run_in_executor)    \
     X(socket_module)            \
     X(socket_getaddrinfo)       \
@@ -263,6 +266,11 @@
     X(_create_connection_transport)   \
     X(_sock_connect_cb)               \
     X(_sock_connect)                  \
+    X(_sock_sendfile_fallback)        \
+    X(_sock_sendfile_native)          \
+    X(_sock_sendfile_native_impl)     \
+    X(_sock_sendfile_update_filepos)  \
+    X(_check_sendfile_params)         \
     X(sock_connect)                   \
     X(_connect_sock)                  \
     X(_ensure_resolved)               \
@@ -317,6 +325,7 @@
     X(accept)                         \
     X(acquire)                        \
     X(add_done_callback)              \
+    X(add_writer)                     \
     X(append)                         \
     X(buffer_updated)                 \
     X(call_at)                        \
@@ -332,6 +341,7 @@
     X(connection_lost)                \
     X(connection_made)                \
     X(context)                        \
+    X(count)                          \
     X(create_future)                  \
     X(create_task)                    \
     X(data)                           \
@@ -343,6 +353,7 @@
     X(eof_received)                   \
     X(error_received)                 \
     X(exception)                      \
+    X(fallback)                       \
     X(fileno)                         \
     X(full)                           \
     X(future_add_to_awaited_by)       \
@@ -362,6 +373,7 @@
     X(locked)                         \
     X(loop)                           \
     X(message)                        \
+    X(mode)                           \
     X(msg)                            \
     X(name)                           \
     X(notify)                         \
@@ -381,6 +393,7 @@
     X(result)                         \
     X(resume_writing)                 \
     X(send)                           \
+    X(sendfile)                       \
     X(set)                            \
     X(set_result)                     \
     X(socket)                         \
@@ -416,6 +429,8 @@
     X(default)                        \
     X(list_of_data)                   \
     X(n)                              \
+    X(offset)                         \
+    X(os)                             \
     X(separator)                      \
     X(exc)                            \
     X(stream_reader)
@@ -502,7 +517,8 @@ typedef struct PyaioState {
     unsigned int transport_write_tag;
     /* The same of TLS protocols, for their get_buffer(). */
     unsigned int tls_tag;
-    int sockets_verified; /* their layout is as net/socket.h says */
+    int sockets_verified;      /* their layout is as net/socket.h says */
+    int sendfile_always_seeks; /* also where nothing was sent */
     /* Of the running version's listening sockets: */
     int accept_skips_aborted; /* a connection that its peer gave up does not
                                  end the wake-up */

@@ -2,19 +2,23 @@
 #include "combine/in_stock.h"
 
 PySendResult
+pyaio_in_stock_await(PyaioState *state, PyaioCoroutine *self, PyObject *coro,
+                     PyObject **result)
+{
+    if (coro == NULL) {
+        return PYGEN_ERROR;
+    }
+    self->in_stock = 1;
+    return pyaio_await_call(state, &self->await, coro, result);
+}
+
+PySendResult
 pyaio_in_stock_start(PyaioState *state, PyaioCoroutine *self,
                      PyObject *function, PyObject *arguments,
                      PyObject **result)
 {
-    PyObject *coro = PyObject_CallObject(function, arguments);
-    if (coro == NULL) {
-        return PYGEN_ERROR;
-    }
-    pyaio_await_stop(&self->await);
-    self->in_stock = 1;
-    PySendResult went = pyaio_await_start(state, &self->await, coro, result);
-    Py_DECREF(coro);
-    return went;
+    return pyaio_in_stock_await(
+        state, self, PyObject_CallObject(function, arguments), result);
 }
 
 PySendResult

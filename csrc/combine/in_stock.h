@@ -12,6 +12,11 @@ PySendResult pyaio_in_stock_start(PyaioState *state, PyaioCoroutine *self,
                                   PyObject *function, PyObject *arguments,
                                   PyObject **result);
 
+/* The same with a coroutine that was made already. Steals it; NULL is an
+ * exception that is set. */
+PySendResult pyaio_in_stock_await(PyaioState *state, PyaioCoroutine *self,
+                                  PyObject *coro, PyObject **result);
+
 /* send() and throw() of kinds that await nothing else. */
 PySendResult pyaio_in_stock_send(PyaioState *state, PyaioCoroutine *self,
                                  PyObject *value, PyObject **result);

@@ -12,5 +12,6 @@ int pyaio_operation_init(PyObject *module);
 int pyaio_sock_receive_init(PyObject *module);
 int pyaio_sock_send_init(PyObject *module);
 int pyaio_sock_connect_init(PyObject *module);
+int pyaio_sock_sendfile_init(PyObject *module);
 
 #endif

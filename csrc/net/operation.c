@@ -43,12 +43,15 @@ operation_watch(PyaioOperation *self, PyaioScheduler *sched, int fd)
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
         return -1;
     }
-    if (pyaio_watch_add(sched, fd, kind->direction, kind->ready,
-                        (PyObject *)self, NULL) < 0) {
-        return -1;
+    int err =
+        self->at_once
+            ? pyaio_sched_push(sched, kind->ready, (PyObject *)self, NULL)
+            : pyaio_watch_add(sched, fd, kind->direction, kind->ready,
+                              (PyObject *)self, NULL);
+    if (err == 0) {
+        self->watched = fd;
     }
-    self->watched = fd;
-    return 0;
+    return err;
 }
 
 /* Ends the watch, unless somebody else took its place. */
@@ -97,20 +100,18 @@ pyaio_operation_ready(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
         return 0; /* called off */
     }
     self->watched = -1;
+    const PyaioOperationKind *kind = operation_kind(&self->head);
     PyaioFuture *future = pyaio_own_future(state, op);
     if (pyaio_future_done(future)) {
-        return 0;
-    }
-    const PyaioOperationKind *kind = operation_kind(&self->head);
-    int ended = kind->advance ? kind->advance(state, self) : 1;
-    if (ended == 0) {
-        return operation_watch(self, operation_sched(state, self), fd);
-    }
-    if (ended < 0) {
-        return -1;
+        return kind->called_off ? kind->called_off(state, self) : 0;
     }
     Py_INCREF(op);
-    int err = pyaio_future_set_result(state, future, Py_None);
+    int ended = kind->advance ? kind->advance(state, self) : 1;
+    int err = ended < 0 ? -1 : 0;
+    if (ended >= 0 && !pyaio_future_done(future)) {
+        err = ended ? pyaio_future_set_result(state, future, Py_None)
+                    : operation_watch(self, operation_sched(state, self), fd);
+    }
     Py_DECREF(op);
     return err;
 }
@@ -122,42 +123,23 @@ static int
 operation_is_ours(PyaioState *state, PyaioOperation *self)
 {
     const PyaioOperationKind *kind = operation_kind(&self->head);
-    if (pyaio_sched_direct(state, self->args[0], USED_METHODS) == NULL) {
+    if (pyaio_sched_direct(state, self->args[0],
+                           USED_METHODS | kind->methods) == NULL) {
         return 0;
     }
     int plain = pyaio_socket_is_plain(state, pyaio_operation_socket(self));
     return plain > 0 && kind->accepts != NULL ? kind->accepts(self) : plain;
 }
 
-/* The arguments as stock's function gets them: a new tuple. */
+/* A coroutine of stock's for the same arguments: a new reference. */
 static PyObject *
-operation_arguments(const PyaioOperation *self)
+operation_stock(PyaioState *state, const PyaioOperation *self)
 {
-    PyObject *tuple = PyTuple_New(self->count);
-    for (int i = 0; tuple != NULL && i < self->count; i++) {
-        PyTuple_SET_ITEM(tuple, i, Py_NewRef(self->args[i]));
-    }
-    return tuple;
-}
-
-static PyObject *
-operation_stock(PyaioState *state, const PyaioCoroutine *op)
-{
-    return *(PyObject **)(void *)((char *)state + op->kind->function);
-}
-
-static PySendResult
-operation_in_stock(PyaioState *state, PyaioOperation *self, PyObject **result)
-{
-    PyObject *arguments = operation_arguments(self);
-    if (arguments == NULL) {
-        return PYGEN_ERROR;
-    }
-    PySendResult went = pyaio_in_stock_start(
-        state, &self->head, operation_stock(state, &self->head), arguments,
-        result);
-    Py_DECREF(arguments);
-    return went;
+    PyObject *function =
+        *(PyObject **)(void *)((char *)state + self->head.kind->function);
+    Py_ssize_t named = self->kwnames ? PyTuple_GET_SIZE(self->kwnames) : 0;
+    return PyObject_Vectorcall(function, self->args,
+                               (size_t)(self->count - named), self->kwnames);
 }
 
 static PySendResult
@@ -165,7 +147,9 @@ operation_try(PyaioState *state, PyaioOperation *self, PyObject **result)
 {
     PySendResult went =
         operation_kind(&self->head)->attempt(state, self, result);
-    return went == PYGEN_NEXT ? operation_wait(state, self, result) : went;
+    return went == PYGEN_NEXT && !self->head.in_stock
+               ? operation_wait(state, self, result)
+               : went;
 }
 
 PySendResult
@@ -174,7 +158,8 @@ pyaio_operation_start(PyaioState *state, PyaioCoroutine *op, PyObject **result)
     PyaioOperation *self = (PyaioOperation *)op;
     int ours = operation_is_ours(state, self);
     if (ours <= 0) {
-        return ours == 0 ? operation_in_stock(state, self, result)
+        return ours == 0 ? pyaio_in_stock_await(
+                               state, op, operation_stock(state, self), result)
                          : PYGEN_ERROR;
     }
     return operation_try(state, self, result);
@@ -203,11 +188,10 @@ pyaio_operation_throw(PyaioState *state, PyaioCoroutine *op,
 PyObject *
 pyaio_operation_mirror(PyaioState *state, PyaioCoroutine *op)
 {
-    PyObject *arguments = operation_arguments((PyaioOperation *)op);
-    PyObject *mirror =
-        pyaio_in_stock_mirror(op, operation_stock(state, op), arguments);
-    Py_XDECREF(arguments);
-    return mirror;
+    if (op->mirror == NULL && !op->in_stock) {
+        op->mirror = operation_stock(state, (PyaioOperation *)op);
+    }
+    return pyaio_in_stock_mirror(op, NULL, NULL);
 }
 
 int
@@ -217,6 +201,7 @@ pyaio_operation_traverse(PyaioCoroutine *op, visitproc visit, void *arg)
     for (int i = 0; i < self->count; i++) {
         Py_VISIT(self->args[i]);
     }
+    Py_VISIT(self->kwnames);
     Py_VISIT(self->error);
     Py_VISIT(self->view.obj);
     return 0;
@@ -232,6 +217,7 @@ pyaio_operation_clear(PyaioState *state, PyaioCoroutine *op)
         PyBuffer_Release(&self->view);
     }
     Py_CLEAR(self->error);
+    Py_CLEAR(self->kwnames);
     while (self->count > 0) {
         self->count--;
         Py_CLEAR(self->args[self->count]);

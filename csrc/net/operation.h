@@ -11,24 +11,39 @@
 #include "net/socket.h"
 #include "sched/sched.h"
 
-#define PYAIO_OPERATION_ARGUMENTS 4
+#define PYAIO_OPERATION_ARGUMENTS 6
+
+/* What sock_sendfile() sends. */
+typedef struct {
+    int fd;           /* the file's, which the caller keeps open */
+    int begun;        /* something was tried already */
+    int fallback;     /* what the kernel cannot send is read and sent */
+    off_t offset;     /* of the next byte */
+    Py_ssize_t count; /* bytes to send, 0 for all */
+    off_t size;       /* of the file, when it began */
+} PyaioFilePart;
 
 typedef struct {
     PyaioCoroutine head;
     /* Owned: of the call, the loop and the socket first. */
     PyObject *args[PYAIO_OPERATION_ARGUMENTS];
-    int count;       /* how many there are */
-    int watched;     /* the descriptor, while it waits for it; or -1 */
+    PyObject *kwnames; /* owned: names of the last of them, or NULL */
+    int count;         /* how many there are */
+    int at_once; /* it goes on in the next turn, whatever the descriptor is */
+    int watched; /* the descriptor, while it waits for it; or -1 */
     PyObject *error; /* owned: the failure of what went on while it waited */
     Py_buffer view;  /* what is sent; its `obj` is NULL without one */
     Py_ssize_t size; /* bytes to receive, or sent already */
     PyaioAddress *from; /* where to note who sent it; NULL but during a call */
+    PyaioFilePart file;
 } PyaioOperation;
 
 typedef struct {
     PyaioCoroutineKind base; /* made by PYAIO_OPERATION_KIND */
     const PyaioReadyKind *ready;
     unsigned direction; /* that it waits for: PYAIO_POLL_* */
+    unsigned methods;   /* of the loop, besides those with which all wait, that
+                           it stands for: PYAIO_LOOP_* */
     /* Whether the arguments are such that it can be done here; otherwise
      * stock's coroutine is run. NULL where they always are. */
     int (*accepts)(PyaioOperation *self);
@@ -39,6 +54,9 @@ typedef struct {
      * there is an end, 0 for more waiting, or -1 with what breaks out of the
      * loop. NULL: the coroutine itself tries again. */
     int (*advance)(PyaioState *state, PyaioOperation *self);
+    /* The descriptor is ready, but its coroutine was cancelled in the same
+     * turn. Returns 0, or -1 with an exception to be reported. May be NULL. */
+    int (*called_off)(PyaioState *state, PyaioOperation *self);
 } PyaioOperationKind;
 
 PySendResult pyaio_operation_start(PyaioState *state, PyaioCoroutine *op,

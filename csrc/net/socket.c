@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 /* Methods in whose place we make system calls. */
@@ -130,6 +131,20 @@ pyaio_socket_send_to(PyObject *sock, const void *data, size_t length,
     SOCKET_CALL(sock, fd,
                 sendto(fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL,
                        (const struct sockaddr *)&to->any, to->length));
+}
+
+static Py_ssize_t
+send_from_file(int fd, int file, off_t offset, size_t count)
+{
+    Py_ssize_t sent;
+    Py_BEGIN_ALLOW_THREADS sent = sendfile(fd, file, &offset, count);
+    Py_END_ALLOW_THREADS return sent;
+}
+
+Py_ssize_t
+pyaio_socket_sendfile(PyObject *sock, int file, off_t offset, size_t count)
+{
+    SOCKET_CALL(sock, fd, send_from_file(fd, file, offset, count));
 }
 
 int

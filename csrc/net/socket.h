@@ -52,6 +52,10 @@ Py_ssize_t pyaio_socket_recv_from(PyObject *sock, struct iovec *parts,
                                   int count, PyaioAddress *from);
 Py_ssize_t pyaio_socket_send_to(PyObject *sock, const void *data,
                                 size_t length, const PyaioAddress *to);
+/* Without the GIL: it may have to read the file from a disk. It returns 0 at
+ * the file's end. */
+Py_ssize_t pyaio_socket_sendfile(PyObject *sock, int file, off_t offset,
+                                 size_t count);
 /* Returns 0, or -1 with OSError. */
 int pyaio_socket_shutdown_write(PyObject *sock);
 /* Lets small writes go out at once, on a TCP connection. Returns 0, or -1 with

@@ -39,6 +39,11 @@ static const WatchedMethod watched_methods[] = {
     WATCHED(PYAIO_LOOP_WATCH, _add_writer),
     WATCHED(PYAIO_LOOP_WATCH, remove_reader),
     WATCHED(PYAIO_LOOP_WATCH, remove_writer),
+    WATCHED(PYAIO_LOOP_SENDFILE, _check_sendfile_params),
+    WATCHED(PYAIO_LOOP_SENDFILE, _sock_sendfile_native),
+    WATCHED(PYAIO_LOOP_SENDFILE, _sock_sendfile_native_impl),
+    WATCHED(PYAIO_LOOP_SENDFILE, _sock_sendfile_update_filepos),
+    WATCHED(PYAIO_LOOP_SENDFILE, add_writer),
 };
 
 #define WATCHED_COUNT (sizeof(watched_methods) / sizeof(watched_methods[0]))

@@ -38,6 +38,7 @@ enum {
     PYAIO_LOOP_ACCEPT = 1u << 12,         /* what a listening socket does */
     PYAIO_LOOP_CONNECT = 1u << 13,        /* what create_connection() calls */
     PYAIO_LOOP_WATCH = 1u << 14,          /* what sock_*() wait with */
+    PYAIO_LOOP_SENDFILE = 1u << 15,       /* what sock_sendfile() calls */
 };
 
 /* What runs when a descriptor is ready in one direction. */
