@@ -335,6 +335,15 @@ sendfile(int out, int in, off_t *offset, size_t count)
     return fails(CALL_SENDFILE) ? -1 : real(out, in, offset, count);
 }
 
+/* Its name where offsets have 64 bits, as Python asks for. */
+ssize_t
+sendfile64(int out, int in, off64_t *offset, size_t count)
+{
+    REAL(sendfile64);
+    check_owner(out);
+    return fails(CALL_SENDFILE) ? -1 : real(out, in, offset, count);
+}
+
 /* The two below serve pipes here, and files that nobody wants to fail: only
  * what does not block is counted. */
 static int

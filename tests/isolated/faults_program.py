@@ -39,7 +39,7 @@ ERRORS = {
     "send": ["EPIPE", "ECONNRESET", "ENOBUFS", "ENOMEM", "EINTR", "EAGAIN"],
     "read": ["EIO", "EINTR", "EAGAIN"],
     "write": ["EPIPE", "EINTR", "EAGAIN"],
-    "sendfile": ["EPIPE", "ECONNRESET", "EINTR", "EAGAIN"],
+    "sendfile": ["EPIPE", "ECONNRESET", "ENOTCONN", "EINVAL", "EIO", "ENOMEM", "EINTR", "EAGAIN"],
 }
 # What a server gets over by itself: it goes on accepting.
 PASSING = {("accept", name) for name in ERRORS["accept"]}

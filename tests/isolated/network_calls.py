@@ -13,6 +13,7 @@ import tempfile
 
 LOCAL = "127.0.0.1"
 MESSAGE = b"message" * 100
+LARGE = 500_000
 ROWS = {}
 
 
@@ -191,6 +192,26 @@ async def sock_datagrams(loop, peers):
 @row
 async def sock_sendfile(loop, peers):
     await loop.sock_sendfile(peers.connected, peers.file)
+
+
+@row
+async def sock_sendfile_that_waits(loop, peers):
+    """The file does not fit into the socket's buffers."""
+    peers.file.truncate(LARGE)
+    peers.far.setblocking(False)
+
+    async def read():
+        got = 0
+        while got < LARGE:
+            got += len(await loop.sock_recv(peers.far, LARGE))
+
+    reading = loop.create_task(read())
+    try:
+        await loop.sock_sendfile(peers.connected, peers.file, 10, LARGE - 10, fallback=False)
+    except asyncio.SendfileNotAvailableError as error:
+        raise OSError("the first call failed") from error
+    finally:
+        reading.cancel()
 
 
 @row

@@ -115,7 +115,10 @@ def test_what_is_refused(same_as_stock, path, what, debug):
     async def main(impl):
         loop = asyncio.get_running_loop()
         loop.set_debug(debug)
-        with path.open(wrong.get("mode", "rb")) as file, pair(wrong.get("kind", 1)) as (left, right):
+        with (
+            path.open(wrong.get("mode", "rb")) as file,
+            pair(wrong.get("kind", 1)) as (left, right),
+        ):
             offset, count = wrong.get("offset", 0), wrong.get("count")
             result = await outcome(loop.sock_sendfile(left, file, offset, count))
             named = await outcome(loop.sock_sendfile(left, file, offset=offset, count=count))
@@ -152,9 +155,13 @@ def test_a_socket_that_blocks_in_debug_mode(same_as_stock, path):
 def test_tls_sockets_are_refused(run, path):
     async def main():
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        with socket.socket() as plain, context.wrap_socket(plain, server_hostname="x") as sock:
-            with path.open("rb") as file, pytest.raises(TypeError, match="SSLSocket"):
-                await asyncio.get_running_loop().sock_sendfile(sock, file)
+        with (
+            path.open("rb") as file,
+            socket.socket() as plain,
+            context.wrap_socket(plain, server_hostname="x") as sock,
+            pytest.raises(TypeError, match="SSLSocket"),
+        ):
+            await asyncio.get_running_loop().sock_sendfile(sock, file)
 
     run(main())
 
@@ -323,9 +330,8 @@ def test_an_empty_file(same_as_stock, tmp_path, options):
 def test_nothing_to_send_does_not_wait(loop, tmp_path):
     path = tmp_path / "empty"
     path.touch()
-    with path.open("rb") as file, pair() as (left, _):
-        with pytest.raises(StopIteration) as ended:
-            loop.sock_sendfile(left, file).send(None)
+    with path.open("rb") as file, pair() as (left, _), pytest.raises(StopIteration) as ended:
+        loop.sock_sendfile(left, file).send(None)
     assert ended.value.value == 0
 
 
@@ -542,7 +548,7 @@ def test_one_after_the_other(impl, run, path):
 def test_a_socket_of_a_transport(impl, run, path):
     async def main():
         loop = asyncio.get_running_loop()
-        with path.open("rb") as file, pair() as (left, right):
+        with path.open("rb") as file, pair() as (left, _):
             transport, _ = await loop.create_connection(asyncio.Protocol, sock=left)
             with pytest.raises(RuntimeError, match="is used by transport"):
                 await loop.sock_sendfile(left, file)
@@ -738,11 +744,14 @@ def test_a_socket_with_methods_of_its_own(run, path):
             return super().fileno()
 
     async def main():
-        with path.open("rb") as file, pair() as (left, right):
-            with Loud(fileno=left.detach()) as loud:
-                loud.setblocking(False)
-                sent = await asyncio.get_running_loop().sock_sendfile(loud, file, 0, 1000)
-                return sent, len(receive_now(right)), loud.asked > 0
+        loop = asyncio.get_running_loop()
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(path.open("rb"))
+            left, right = stack.enter_context(pair())
+            loud = stack.enter_context(Loud(fileno=left.detach()))
+            loud.setblocking(False)
+            sent = await loop.sock_sendfile(loud, file, 0, 1000)
+            return sent, len(receive_now(right)), loud.asked > 0
 
     assert run(main()) == (1000, 1000, True)
 
