@@ -1,13 +1,16 @@
 """Compare pyaio with stock asyncio on the asyncio benchmarks of pyperformance, as published.
 
-Needs the package pyperformance. A benchmark's own script runs unchanged, each time in a process
-of its own: as `python run_benchmark.py` on stock, as `python -m pyaio run_benchmark.py` on pyaio,
-in turns. A ratio is stock's best value over pyaio's.
+Needs the package pyperformance, and asyncio_websockets what its own requirements.txt names. A
+benchmark's own script runs unchanged, each time in a process of its own: as
+`python run_benchmark.py` on stock, as `python -m pyaio run_benchmark.py` on pyaio, in turns. A
+ratio is stock's best value over pyaio's; the CPU ratio is that of the whole processes, their start
+included, and says more than the other where the machine is busy.
 """
 
 import argparse
 import importlib.util
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -50,29 +53,43 @@ def script(folder: str) -> str:
     return str(Path(spec.origin).parent / "data-files/benchmarks" / folder / "run_benchmark.py")
 
 
-def take(implementation: str, row: str, values: int) -> float:
-    """The best value, in seconds, of one process."""
+def cpu_of_children() -> float:
+    """The seconds of CPU that all processes took that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def take(implementation: str, row: str, values: int) -> tuple[float, float]:
+    """The best value of one process, and the CPU time of all of it, in seconds."""
     folder, *options = ROWS[row]
     with tempfile.TemporaryDirectory() as work:
         output = str(Path(work) / "result.json")
         command = [sys.executable, *LAUNCHERS[implementation], script(folder), *options]
         command += ["--worker", "--loops=1", "--warmups=1", f"--values={values}", "-o", output]
-        subprocess.run(command, check=True, capture_output=True, cwd=work)
-        return float(min(pyperf.Benchmark.load(output).get_values()))
+        before = cpu_of_children()
+        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=work)
+        if done.returncode:
+            sys.exit(f"{row} fails on {implementation}:\n{done.stderr}")
+        value = float(min(pyperf.Benchmark.load(output).get_values()))
+        return value, cpu_of_children() - before
 
 
 def main() -> None:
     arguments = parse_arguments()
     os.sched_setaffinity(0, {arguments.core})
-    print(f"{'row':32}{'asyncio, ms':>12}{'pyaio, ms':>12}{'ratio':>8}")
+    print(f"{'row':32}{'asyncio, ms':>12}{'pyaio, ms':>12}{'ratio':>8}{'CPU ratio':>11}")
     for row in arguments.rows:
-        best: dict[str, float] = {}
+        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in LAUNCHERS}
         for _ in range(arguments.rounds):
-            for name in LAUNCHERS:
-                value = take(name, row, arguments.values)
-                best[name] = min(best.get(name, value), value)
-        stock, ours = best["asyncio"] * 1e3, best["pyaio"] * 1e3
-        print(f"{row:32}{stock:12.1f}{ours:12.1f}{stock / ours:8.2f}", flush=True)
+            for name, results in taken.items():
+                results.append(take(name, row, arguments.values))
+        stock, ours = (map(min, zip(*taken[name], strict=True)) for name in LAUNCHERS)
+        (stock_ms, stock_cpu), (our_ms, our_cpu) = stock, ours
+        print(
+            f"{row:32}{stock_ms * 1e3:12.1f}{our_ms * 1e3:12.1f}{stock_ms / our_ms:8.2f}"
+            f"{stock_cpu / our_cpu:11.2f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
