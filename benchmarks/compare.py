@@ -12,10 +12,11 @@ import os
 import platform
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import implementations
-from results import Results, Sample, as_markdown, as_text, table
+from results import Results, Sample, as_markdown, as_text, slower_rows, table
 from run import load_rows, usual_rows
 
 RUN = Path(__file__).with_name("run.py")
@@ -26,7 +27,12 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", nargs="+", metavar="ROW", help="default: the usual ones")
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        metavar="ROW",
+        help="names, or patterns of them such as 'echo_*_1k_50'; default: the usual ones",
+    )
     parser.add_argument(
         "--impls",
         nargs="+",
@@ -38,6 +44,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=3, help="samples in each process")
     parser.add_argument("--core", type=int, default=_last_core(), help="the core to run on")
     parser.add_argument("--goal", action="store_true", help="show what is aimed at, too")
+    parser.add_argument(
+        "--behind",
+        action="store_true",
+        help="list where pyaio took more CPU time than another, beyond the spread of the rounds",
+    )
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the samples")
     parser.add_argument(
@@ -46,13 +57,23 @@ def parse_arguments() -> argparse.Namespace:
         help="only see that every row works on asyncio and pyaio; the figures mean nothing",
     )
     arguments = parser.parse_args()
-    unknown = set(arguments.rows or []) - set(load_rows())
-    if unknown:
-        parser.error(f"no such rows: {', '.join(sorted(unknown))}")
+    arguments.rows = matching_rows(arguments.rows, parser) if arguments.rows else usual_rows()
     if arguments.quick:
         arguments.rounds, arguments.seconds, arguments.samples = 1, 0, 1
         arguments.impls = arguments.impls or ["pyaio"]
     return arguments
+
+
+def matching_rows(patterns: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """The names that match one of the patterns, each of which must match some."""
+    names = list(load_rows())
+    found = {
+        pattern: [name for name in names if fnmatchcase(name, pattern)] for pattern in patterns
+    }
+    unknown = [pattern for pattern, matches in found.items() if not matches]
+    if unknown:
+        parser.error(f"no such rows: {', '.join(unknown)}")
+    return list(dict.fromkeys(name for matches in found.values() for name in matches))
 
 
 def main() -> int:
@@ -72,6 +93,8 @@ def main() -> int:
     if absent:
         print(f"not installed: {', '.join(absent)}")
     print(as_markdown(lines) if arguments.markdown else as_text(lines))
+    for row, name, ratio in slower_rows(results, "pyaio") if arguments.behind else []:
+        print(f"behind {name} in CPU time: {row} {ratio:.2f}")
     if arguments.json:
         results.save(arguments.json)
     for error in errors:
@@ -83,7 +106,7 @@ def compare(results: Results, arguments: argparse.Namespace) -> list[str]:
     """Fill `results` with the samples of every row; return what went wrong."""
     errors = []
     names = list(results.versions)
-    for row in arguments.rows or usual_rows():
+    for row in arguments.rows:
         print(row, end=" ", file=sys.stderr, flush=True)
         samples = results.rows[row] = {name: [] for name in names}
         for number in range(arguments.rounds):

@@ -85,6 +85,21 @@ def table(results: Results, with_goals: bool) -> list[list[str]]:
     return lines
 
 
+def slower_rows(results: Results, ours: str) -> list[tuple[str, str, float]]:
+    """Rows, others, and ratios of CPU time, where in its best round `ours` took more CPU time
+    than the other in its worst."""
+    slower = []
+    for row, samples in results.rows.items():
+        times = {
+            name: [sample.cpu_ns for sample in taken if sample] for name, taken in samples.items()
+        }
+        best = min(times.pop(ours, []), default=0)
+        for name, theirs in times.items():
+            if theirs and best > max(theirs):
+                slower.append((row, name, min(theirs) / best))
+    return slower
+
+
 def _cell(results: Results, row: str, implementation: str) -> str:
     wall = results.ratio(row, implementation)
     cpu = results.ratio(row, implementation, "cpu_ns")
