@@ -1,0 +1,213 @@
+"""The transport of a subprocess: its attributes, and the methods that a program may replace."""
+
+import asyncio
+import asyncio.base_subprocess
+import asyncio.subprocess as sp
+import contextvars
+import sys
+
+import pytest
+
+TRUE, CAT = "/bin/true", "/bin/cat"
+NO_FILES = {"stdin": None, "stdout": None, "stderr": None}
+variable = contextvars.ContextVar("variable", default="none")
+
+
+class Protocol(asyncio.SubprocessProtocol):
+    """Notes what it is told, and runs `at_start` with its transport."""
+
+    def __init__(self, at_start=None):
+        self.calls = []
+        self.at_start = at_start
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def note(self, *what):
+        self.calls.append((*what, variable.get()))
+
+    def connection_made(self, transport):
+        self.note("made")
+        if self.at_start is not None:
+            self.at_start(transport)
+
+    def pipe_data_received(self, fd, data):
+        self.note("data", fd, data)
+
+    def pipe_connection_lost(self, fd, exc):
+        self.note("pipe lost", fd, exc)
+
+    def process_exited(self):
+        self.note("exited")
+
+    def connection_lost(self, exc):
+        self.note("lost", exc)
+        self.ended.set_result(None)
+
+
+async def start(at_start=None, *args, **kwargs):
+    """A transport and its protocol, none of them the first."""
+    loop = asyncio.get_running_loop()
+    await (await asyncio.create_subprocess_exec(TRUE)).wait()
+    return await loop.subprocess_exec(lambda: Protocol(at_start), *(args or [TRUE]), **kwargs)
+
+
+@pytest.mark.parametrize("files", [NO_FILES, {}], ids=["no pipes", "pipes"])
+def test_attributes(same_as_stock, files):
+    """The same names and values, when it has started, and when the child has ended."""
+
+    def look(transport):
+        shown = {}
+        for name in vars(transport).keys() - {"_loop"}:
+            value = getattr(transport, name)
+            plain = value is None or isinstance(value, (bool, int))
+            shown[name] = value if plain and name != "_pid" else type(value).__name__
+        pipes = [transport.get_pipe_transport(fd) is None for fd in range(4)]
+        return shown, sorted(transport._pipes), pipes, type(transport).__name__
+
+    async def program(module):
+        seen = []
+        transport, protocol = await start(
+            lambda transport: seen.append(look(transport)), "/bin/sleep", "0.05", **files
+        )
+        assert transport.get_extra_info("subprocess").pid == transport.get_pid()
+        with pytest.raises(TypeError):
+            transport.get_pipe_transport([])
+        stdin = transport.get_pipe_transport(0)
+        if stdin is not None:
+            stdin.close()
+        await protocol.ended
+        transport.close()
+        proc = transport.get_extra_info("subprocess")
+        await asyncio.sleep(0)
+        assert transport._loop is None
+        return seen, look(transport), proc.returncode, transport.get_returncode()
+
+    same_as_stock(program)
+
+
+def test_contexts(same_as_stock):
+    """The protocol is called in the context of what starts the child."""
+
+    async def program(module):
+        variable.set("started")
+        transport, protocol = await start(None, "/bin/echo", "word", stdin=None, stderr=None)
+        variable.set("later")
+        await protocol.ended
+        transport.close()
+        # Where a thread tells of the end, that has no context.
+        return [call for call in protocol.calls if call[0] in ("made", "data", "pipe lost")]
+
+    same_as_stock(program)
+
+
+def test_task_factory(same_as_stock):
+    """The program's task factory sees every task that asyncio makes."""
+
+    async def program(module):
+        names = []
+
+        def factory(loop, coro, **kwargs):
+            names.append(coro.__name__)
+            return asyncio.Task(coro, loop=loop, **kwargs)
+
+        asyncio.get_running_loop().set_task_factory(factory)
+        transport, protocol = await start(**NO_FILES)
+        await protocol.ended
+        transport.close()
+        return names[:]  # ending the loop takes tasks, too
+
+    assert same_as_stock(program) == ["_connect_pipes"] * 2
+
+
+class NeverMade(Protocol):
+    connection_made = property()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="asyncio waits for ever")
+def test_protocol_without_a_method(same_as_stock):
+    """What goes wrong with the protocol's first method is raised where the child is started."""
+
+    async def program(module):
+        loop = asyncio.get_running_loop()
+        await (await asyncio.create_subprocess_exec(TRUE)).wait()
+        with pytest.raises(AttributeError) as raised:
+            await loop.subprocess_exec(NeverMade, TRUE, **NO_FILES)
+        return raised.type
+
+    same_as_stock(program)
+
+
+def test_told_twice(same_as_stock):
+    """A child ends once."""
+
+    async def program(module):
+        transport, protocol = await start(**NO_FILES)
+        await protocol.ended
+        results = []
+        for call in (transport._try_finish, lambda: transport._process_exited(3)):
+            with pytest.raises((AssertionError, AttributeError)) as raised:
+                call()
+            results.append(raised.type)
+        transport.close()
+        return results, transport.get_returncode()
+
+    same_as_stock(program)
+
+
+METHODS = [
+    "__init__",
+    "_call",
+    "_connect_pipes",
+    "_pipe_data_received",
+    "_pipe_connection_lost",
+    "get_pipe_transport",
+    "_try_finish",
+    "_process_exited",
+    "_call_connection_lost",
+]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_replaced_on_the_class(same_as_stock, monkeypatch, name):
+    """A method that a program puts into asyncio's class is called."""
+    base = asyncio.base_subprocess.BaseSubprocessTransport
+    original = getattr(base, name)
+    calls = []
+
+    def replacement(self, *args, **kwargs):
+        calls.append(name)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(base, name, replacement)
+
+    async def program(module):
+        calls.clear()
+        child = await asyncio.create_subprocess_exec(CAT, stdin=sp.PIPE, stdout=sp.PIPE)
+        output, _ = await child.communicate(b"word")
+        await asyncio.sleep(0.01)
+        return output, child.returncode, bool(calls)
+
+    assert same_as_stock(program) == (b"word", 0, True)
+
+
+@pytest.mark.parametrize("name", ["_call", "_try_finish", "_call_connection_lost"])
+def test_replaced_on_the_transport(same_as_stock, name):
+    """As is one that it gives to a single transport."""
+
+    async def program(module):
+        calls = []
+
+        def replace(transport):
+            original = getattr(transport, name)
+
+            def replacement(*args):
+                calls.append(name)
+                return original(*args)
+
+            setattr(transport, name, replacement)
+
+        transport, protocol = await start(replace, "/bin/sleep", "0.05", **NO_FILES)
+        await protocol.ended
+        transport.close()
+        return calls
+
+    assert len(same_as_stock(program)) >= 1
