@@ -117,7 +117,7 @@ static void
 normalize_not_connected(void)
 {
     PyObject *error = PyErr_GetRaisedException();
-    PyObject *number = ((PyOSErrorObject *)error)->myerrno;
+    PyObject *number = error ? ((PyOSErrorObject *)error)->myerrno : NULL;
     PyObject *other = NULL;
     if (number != NULL && PyLong_CheckExact(number) &&
         PyLong_AsLong(number) == ENOTCONN) {
