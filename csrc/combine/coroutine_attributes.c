@@ -4,7 +4,7 @@
 static inline PyObject *
 coroutine_function(PyaioState *state, PyaioCoroutine *self)
 {
-    return *(PyObject **)(void *)((char *)state + self->kind->function);
+    return pyaio_state_object(state, self->kind->function);
 }
 
 static PyObject *

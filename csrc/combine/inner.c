@@ -31,8 +31,7 @@ static PyObject *
 inner_mirror(PyaioState *state, PyaioCoroutine *self)
 {
     if (self->mirror == NULL) {
-        PyObject *function =
-            *(PyObject **)(void *)((char *)state + self->kind->function);
+        PyObject *function = pyaio_state_object(state, self->kind->function);
         PyCodeObject *code = (PyCodeObject *)PyFunction_GetCode(function);
         PyObject *arguments = PyTuple_New(code->co_argcount);
         if (arguments == NULL) {

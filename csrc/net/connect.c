@@ -2,6 +2,7 @@
 #include "net/connect.h"
 #include "base/errors.h"
 #include "combine/coroutine.h"
+#include "combine/in_stock.h"
 #include "net/socket_object.h"
 #include "net/transport.h"
 #include "sched/watch.h"
@@ -277,8 +278,7 @@ connect_go_on(PyaioState *state, Connect *self, PySendResult went,
 static PyObject *
 connect_make_stock(PyaioState *state, Connect *self)
 {
-    PyObject *function =
-        *(PyObject **)(void *)((char *)state + self->head.kind->function);
+    PyObject *function = pyaio_state_object(state, self->head.kind->function);
     Py_ssize_t keywords = self->names ? PyTuple_GET_SIZE(self->names) : 0;
     Py_ssize_t count = PyTuple_GET_SIZE(self->arguments) - keywords;
     return PyObject_Vectorcall(function,
@@ -292,9 +292,8 @@ connect_start(PyaioState *state, PyaioCoroutine *op, PyObject **result)
     Connect *self = (Connect *)op;
     self->sched = usual_scheduler(state, self->call.loop);
     if (self->sched == NULL) {
-        PyObject *coro = connect_make_stock(state, self);
-        op->in_stock = coro != NULL;
-        return pyaio_await_call(state, &op->await, coro, result);
+        return pyaio_in_stock_await(state, op, connect_make_stock(state, self),
+                                    result);
     }
     self->sock = make_socket(state, &self->call);
     PySendResult went = self->sock ? try_to_connect(self) : PYGEN_ERROR;

@@ -135,8 +135,7 @@ operation_is_ours(PyaioState *state, PyaioOperation *self)
 static PyObject *
 operation_stock(PyaioState *state, const PyaioOperation *self)
 {
-    PyObject *function =
-        *(PyObject **)(void *)((char *)state + self->head.kind->function);
+    PyObject *function = pyaio_state_object(state, self->head.kind->function);
     Py_ssize_t named = self->kwnames ? PyTuple_GET_SIZE(self->kwnames) : 0;
     return PyObject_Vectorcall(function, self->args,
                                (size_t)(self->count - named), self->kwnames);

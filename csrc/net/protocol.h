@@ -27,8 +27,8 @@ pyaio_native_protocol(const PyaioState *state, PyObject *protocol)
         if (natives[i] == NULL) {
             continue;
         }
-        const char *slot = (const char *)state + natives[i]->type;
-        PyTypeObject *type = *(PyTypeObject *const *)(const void *)slot;
+        PyTypeObject *type =
+            (PyTypeObject *)pyaio_state_object(state, natives[i]->type);
         if (type != NULL && PyObject_TypeCheck(protocol, type)) {
             return natives[i];
         }

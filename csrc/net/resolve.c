@@ -111,8 +111,7 @@ resolve_mirror(PyaioState *state, PyaioCoroutine *op)
         return Py_NewRef(op->await.awaited);
     }
     if (op->mirror == NULL) {
-        PyObject *function =
-            *(PyObject **)(void *)((char *)state + op->kind->function);
+        PyObject *function = pyaio_state_object(state, op->kind->function);
         op->mirror = resolve_make_stock((Resolve *)op, function);
     }
     return Py_XNewRef(op->mirror);

@@ -51,8 +51,7 @@ static const WatchedMethod watched_methods[] = {
 static PyObject *
 watched_name(const PyaioState *state, size_t i)
 {
-    const char *field = (const char *)state + watched_methods[i].name;
-    return *(PyObject *const *)(const void *)field;
+    return pyaio_state_object(state, watched_methods[i].name);
 }
 
 /* Whether a function stands in a module of asyncio's or of ours, whatever name

@@ -138,8 +138,7 @@ static PyObject *
 drain_mirror(PyaioState *state, PyaioCoroutine *op)
 {
     if (op->mirror == NULL) {
-        PyObject *function =
-            *(PyObject **)(void *)((char *)state + op->kind->function);
+        PyObject *function = pyaio_state_object(state, op->kind->function);
         op->mirror = PyObject_CallOneArg(function, ((Drain *)op)->owner);
     }
     return Py_XNewRef(op->mirror);

@@ -82,8 +82,7 @@ go_on_in_stock(PyaioState *state, PyaioRead *self, PyObject **result)
         PyErr_SetString(PyExc_TypeError, "the reader's buffer was replaced");
         return PYGEN_ERROR;
     }
-    PyObject *function =
-        *(PyObject **)(void *)((char *)state + self->head.kind->function);
+    PyObject *function = pyaio_state_object(state, self->head.kind->function);
     PyObject *arguments = self->argument
                               ? PyTuple_Pack(2, self->reader, self->argument)
                               : PyTuple_Pack(1, self->reader);
@@ -171,8 +170,7 @@ static PyObject *
 read_mirror(PyaioState *state, PyaioCoroutine *op)
 {
     PyaioRead *self = (PyaioRead *)op;
-    PyObject *function =
-        *(PyObject **)(void *)((char *)state + op->kind->function);
+    PyObject *function = pyaio_state_object(state, op->kind->function);
     PyObject *arguments = self->argument
                               ? PyTuple_Pack(2, self->reader, self->argument)
                               : PyTuple_Pack(1, self->reader);

@@ -291,10 +291,9 @@ queue_mirror(PyaioState *state, PyaioCoroutine *op)
 {
     QueueCoroutine *self = (QueueCoroutine *)op;
     if (op->mirror == NULL) {
-        const char *field = (const char *)state + op->kind->function;
         op->mirror = PyObject_CallFunctionObjArgs(
-            *(PyObject *const *)(const void *)field, self->queue, self->item,
-            NULL);
+            pyaio_state_object(state, op->kind->function), self->queue,
+            self->item, NULL);
     }
     return Py_XNewRef(op->mirror);
 }

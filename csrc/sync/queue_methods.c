@@ -15,20 +15,14 @@ static const size_t container_names[] = {NAME(_init), NAME(_put), NAME(_get)};
 #define CONTAINER (int)(sizeof(container_names) / sizeof(container_names[0]))
 #define CLASSES 3
 
-static PyObject *
-name_at(const PyaioState *state, size_t offset)
-{
-    const char *field = (const char *)state + offset;
-    return *(PyObject *const *)(const void *)field;
-}
-
 /* Whose the method is that `type` has under the name: PYAIO_QUEUE_FIFO... by
  * its place among the `count` originals from `first` on. */
 static int
 look_up_one(PyaioState *state, PyTypeObject *type, size_t name, int first,
             int count)
 {
-    PyObject *found = PyObject_GetAttr((PyObject *)type, name_at(state, name));
+    PyObject *found =
+        PyObject_GetAttr((PyObject *)type, pyaio_state_object(state, name));
     int whose = PYAIO_QUEUE_REPLACED;
     for (int i = 0; i < count; i++) {
         if (found == PyTuple_GET_ITEM(state->queue_originals, first + i)) {
@@ -92,7 +86,7 @@ static unsigned
 own_bit(const PyaioState *state, PyObject *name)
 {
     for (int i = 0; i < PLAIN + CONTAINER; i++) {
-        PyObject *known = name_at(
+        PyObject *known = pyaio_state_object(
             state, i < PLAIN ? plain_names[i] : container_names[i - PLAIN]);
         if (known != NULL &&
             (name == known || (!PyUnicode_CHECK_INTERNED(name) &&
@@ -124,7 +118,7 @@ pyaio_queue_methods_init(PyaioState *state)
     state->queue_originals = originals;
     PyObject *ours = (PyObject *)state->QueueBase_type;
     for (int i = 0; i < PLAIN; i++) {
-        PyObject *name = name_at(state, plain_names[i]);
+        PyObject *name = pyaio_state_object(state, plain_names[i]);
         PyObject *from =
             PyObject_HasAttr(ours, name) ? ours : state->stock_Queue;
         PyObject *method = PyObject_GetAttr(from, name);
@@ -137,9 +131,9 @@ pyaio_queue_methods_init(PyaioState *state)
                                   state->stock_PriorityQueue,
                                   state->stock_LifoQueue};
     for (int i = 0; i < CONTAINER * CLASSES; i++) {
-        PyObject *method =
-            PyObject_GetAttr(classes[i % CLASSES],
-                             name_at(state, container_names[i / CLASSES]));
+        PyObject *method = PyObject_GetAttr(
+            classes[i % CLASSES],
+            pyaio_state_object(state, container_names[i / CLASSES]));
         if (method == NULL) {
             return -1;
         }

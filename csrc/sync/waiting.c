@@ -94,8 +94,7 @@ pyaio_waiting_mirror(PyaioState *state, PyaioCoroutine *op)
         PyaioWaiting *self = (PyaioWaiting *)op;
         const PyaioWaitingKind *kind =
             (const PyaioWaitingKind *)(const void *)op->kind;
-        PyObject *function =
-            *(PyObject **)(void *)((char *)state + kind->base.function);
+        PyObject *function = pyaio_state_object(state, kind->base.function);
         PyObject *args[] = {self->owner, Py_None, Py_None, Py_None};
         op->mirror =
             PyObject_Vectorcall(function, args, 1 + (size_t)kind->nones, NULL);

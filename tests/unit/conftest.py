@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from sent_files import large as large, path as path
 
 
 @pytest.fixture

@@ -7,32 +7,8 @@ import os
 import socket
 
 import pytest
+from sent_files import LARGE, SIZE, outcome, receive, receive_now, settled
 from tls_peers import Pair, Recorder
-
-SIZE = 300_000
-LARGE = 3_000_000
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    """A file of SIZE random bytes."""
-    path = tmp_path_factory.mktemp("sendfile") / "file"
-    path.write_bytes(os.urandom(SIZE))
-    return path
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory):
-    """A file that no socket's buffers hold."""
-    path = tmp_path_factory.mktemp("sendfile") / "large"
-    path.write_bytes(os.urandom(LARGE))
-    return path
-
-
-async def settled(times=6):
-    """Let the loop turn a few times."""
-    for _ in range(times):
-        await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
@@ -50,33 +26,11 @@ async def connected(make=Recorder):
             await settled()
 
 
-def receive_now(sock):
-    """What has arrived already."""
-    got = bytearray()
-    with contextlib.suppress(BlockingIOError):
-        while data := sock.recv(1 << 20):
-            got += data
-    return bytes(got)
-
-
-async def receive(sock, size=LARGE * 2):
-    """So many bytes, or everything."""
-    loop = asyncio.get_running_loop()
-    got = bytearray()
-    while len(got) < size:
-        data = await loop.sock_recv(sock, 65536)
-        if not data:
-            break
-        got += data
-    return bytes(got)
-
-
-async def outcome(awaitable):
-    """What it returns, or the type and the text of what it raises."""
-    try:
-        return await awaitable
-    except Exception as error:
-        return type(error), str(error)
+async def sending(impl, transport, file):
+    """The task of a sendfile() that is under way."""
+    task = impl.create_task(asyncio.get_running_loop().sendfile(transport, file))
+    await settled()
+    return task
 
 
 # --- the kernel's way --------------------------------------------------------------------------
@@ -135,13 +89,11 @@ def test_a_slow_reader(impl, run, large):
 
 def test_what_was_written_goes_first(impl, run, path):
     async def main():
-        loop = asyncio.get_running_loop()
         with path.open("rb") as file:
             async with connected() as (transport, _, right):
                 transport.write(bytes(LARGE))
                 assert transport.get_write_buffer_size() > 0
-                task = impl.create_task(loop.sendfile(transport, file))
-                await settled()
+                task = await sending(impl, transport, file)
                 with pytest.raises(RuntimeError, match="sendfile is in progress"):
                     transport.write(b"too early")
                 got = await receive(right, LARGE + SIZE)
@@ -155,8 +107,7 @@ def test_reading_rests_meanwhile(impl, run, large):
         loop = asyncio.get_running_loop()
         with large.open("rb") as file:
             async with connected() as (transport, protocol, right):
-                task = impl.create_task(loop.sendfile(transport, file))
-                await settled()
+                task = await sending(impl, transport, file)
                 assert not transport.is_reading()
                 right.send(b"data")
                 await settled()
@@ -174,11 +125,9 @@ def test_reading_rests_meanwhile(impl, run, large):
 
 def test_cancelled(impl, run, large):
     async def main():
-        loop = asyncio.get_running_loop()
         with large.open("rb") as file:
             async with connected() as (transport, _, right):
-                task = impl.create_task(loop.sendfile(transport, file))
-                await settled()
+                task = await sending(impl, transport, file)
                 task.cancel()
                 await impl.wait([task])
                 assert task.cancelled()
@@ -193,11 +142,9 @@ def test_cancelled(impl, run, large):
 
 def test_the_peer_closes(impl, run, large):
     async def main():
-        loop = asyncio.get_running_loop()
         with large.open("rb") as file:
             async with connected() as (transport, _, right):
-                task = impl.create_task(loop.sendfile(transport, file))
-                await settled()
+                task = await sending(impl, transport, file)
                 got = receive_now(right)
                 right.close()
                 with pytest.raises(ConnectionError):
