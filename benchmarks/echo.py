@@ -5,6 +5,7 @@ sendfile and sock_sendfile answer each message of 64 bytes with a file of SIZE.
 """
 
 import asyncio
+import ctypes
 import mmap
 import os
 import socket
@@ -23,9 +24,19 @@ CONNECTIONS = [1, 20, 50, 1000]
 # Of the many combinations these are in the table unless rows are chosen.
 USUAL = [("64b", 50), ("1k", 50), ("64k", 20), ("1m", 20)]
 NOT_USUAL = {"unix_protocol", "tls_buffered", "sock_sendfile"}
-# It begins with a page on every implementation: how many bytes into one a buffer begins makes
-# a factor of two on some processors.
-_BUFFER = mmap.mmap(-1, 256 * 1024)
+
+
+def buffer_at_page(size: int) -> memoryview:
+    """A buffer that begins with a page.
+
+    How many bytes into one it began would make a factor of two on some processors.
+    """
+    memory = bytearray(size + mmap.PAGESIZE)
+    start = -ctypes.addressof(ctypes.c_char.from_buffer(memory)) % mmap.PAGESIZE
+    return memoryview(memory)[start : start + size]
+
+
+_BUFFER = buffer_at_page(256 * 1024)
 
 
 class Echo(asyncio.Protocol):
@@ -43,14 +54,13 @@ class BufferedEcho(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        self.view = memoryview(_BUFFER)
 
-    def get_buffer(self, _sizehint: int) -> mmap.mmap:
+    def get_buffer(self, _sizehint: int) -> memoryview:
         return _BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
         # What waits to be sent is overwritten meanwhile, with the same: all messages are zeros.
-        self.transport.write(self.view[:nbytes])
+        self.transport.write(_BUFFER[:nbytes])
 
 
 async def echo_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
