@@ -69,6 +69,7 @@ module_add_names(PyObject *module)
         {"Barrier", state->Barrier_type},
         {"_SelectorSocketTransport", state->Transport_type},
         {"_SelectorDatagramTransport", state->DatagramTransport_type},
+        {"_SubprocessTransport", state->Subprocess_type},
         {"_UnixReadPipeTransport", state->ReadPipe_type},
         {"_UnixWritePipeTransport", state->WritePipe_type},
         {"Queue", state->QueueBase_type},
@@ -109,14 +110,14 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_socket_object_init, pyaio_transport_table_init,
     pyaio_transport_init,     pyaio_datagram_init,
     pyaio_pipe_init,          pyaio_child_init,
-    pyaio_listener_init,      pyaio_incoming_init,
-    pyaio_tls_init,           pyaio_tls_transport_init,
-    pyaio_queue_init,         pyaio_stream_init,
-    pyaio_loop_init,          pyaio_resolve_init,
-    pyaio_connect_init,       pyaio_operation_init,
-    pyaio_sock_receive_init,  pyaio_sock_send_init,
-    pyaio_sock_connect_init,  pyaio_sock_sendfile_init,
-    module_add_names,
+    pyaio_subprocess_init,    pyaio_listener_init,
+    pyaio_incoming_init,      pyaio_tls_init,
+    pyaio_tls_transport_init, pyaio_queue_init,
+    pyaio_stream_init,        pyaio_loop_init,
+    pyaio_resolve_init,       pyaio_connect_init,
+    pyaio_operation_init,     pyaio_sock_receive_init,
+    pyaio_sock_send_init,     pyaio_sock_connect_init,
+    pyaio_sock_sendfile_init, module_add_names,
 };
 
 static int
@@ -213,7 +214,6 @@ static PyMethodDef module_functions[] = {
      METH_VARARGS | METH_KEYWORDS, NULL},
     {"_stands_for", module_stands_for, METH_VARARGS, NULL},
     {"_after_fork", module_after_fork, METH_NOARGS, NULL},
-    {"_spawn", pyaio_py_spawn, METH_VARARGS, NULL},
     {"_watch_child", pyaio_py_watch_child, METH_VARARGS, NULL},
     {"_simulate_time", pyaio_py_simulate_time, METH_VARARGS,
      "_simulate_time(loop, milliseconds, /)\n--\n\n"

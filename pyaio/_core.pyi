@@ -72,19 +72,6 @@ def _adopt(
     accept_one_more: bool,
 ) -> None: ...
 def _after_fork() -> None: ...
-def _spawn(
-    args: Iterable[Any],
-    paths: Iterable[Any],
-    env: Iterable[bytes] | None,
-    cwd: Any,
-    restore_signals: bool,
-    new_session: bool,
-    process_group: int,
-    stdin: int,
-    stdout: int,
-    stderr: int,
-    /,
-) -> int | tuple[int, int]: ...
 def _watch_child(
     loop: AbstractEventLoop, pid: int, callback: Callable[..., Any], args: tuple[Any, ...], /
 ) -> None: ...

@@ -7,7 +7,6 @@ import functools
 import io
 import os
 import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,8 @@ from . import _core, _stock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-PIPE, STDOUT, DEVNULL = subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL
 Popen: Any = subprocess.Popen
-# What _spawn() knows of Popen's keywords; with any other the child is Popen's own.
-SIMPLE = frozenset(("env", "cwd", "restore_signals", "start_new_session", "process_group"))
+Base: Any = _stock.UnixSubprocessTransport.__base__
 # The attributes of a Popen with a child, as far as they are the same for all of ours.
 ATTRIBUTES = {
     "_child_created": True,
@@ -30,217 +27,86 @@ ATTRIBUTES = {
     "encoding": None,
     "errors": None,
     "pipesize": -1,
-    "returncode": None,
     "text_mode": False,
     "stdin": None,
     "stdout": None,
     "stderr": None,
 }
-NOTHING = (-1, -1, -1)  # standard files as they are here
-CHDIR, EXEC = 1, 2  # stages of _core._spawn()
 
 
-def _entry_points() -> tuple[Any, ...]:
-    """What a program may have replaced in order to be called for every child."""
-    return (
-        subprocess.Popen,
-        Popen.__init__,
-        Popen._get_handles,
-        Popen._execute_child,
-        getattr(subprocess, "_fork_exec", None),
-        _posixsubprocess.fork_exec,
-        os.posix_spawn,
-        os.pipe,
-        getattr(subprocess, "_USE_VFORK", True),
-    )
+def _originals() -> Iterable[tuple[Any, str, Any]]:
+    """What a program may replace in order to be called for every child."""
+    places = [
+        (subprocess, ("Popen", "_fork_exec", "_USE_VFORK")),
+        (Popen, ("__init__", "_get_handles", "_execute_child")),
+        (_posixsubprocess, ("fork_exec",)),
+        (os, ("posix_spawn", "pipe")),
+        (_stock.UnixSubprocessTransport, ("_start",)),
+        (Base, [name for name, value in vars(Base).items() if callable(value)]),
+    ]
+    for owner, names in places:
+        for name in names:
+            if hasattr(owner, name):
+                yield owner, name, getattr(owner, name)
 
 
-_ORIGINAL = _entry_points()
-_ORIGINAL_IS_USABLE = bool(_ORIGINAL[-1])
-_knows_attributes: bool | None = None
+ORIGINALS = tuple(_originals())
+USES_VFORK = bool(getattr(subprocess, "_USE_VFORK", True))
 
 
 def _attributes_are_known(proc: Any) -> bool:
     """Whether the running version's Popen, of which this is one, is as we make them."""
     names = vars(proc).keys() - {"_devnull"}
-    if names != ATTRIBUTES.keys() | {"_waitpid_lock", "args", "pid"}:
+    if names != ATTRIBUTES.keys() | {"_waitpid_lock", "args", "pid", "returncode"}:
         return False
     fixed = ATTRIBUTES.keys() - {"stdin", "stdout", "stderr"}
     return all(vars(proc)[name] == ATTRIBUTES[name] for name in fixed)
 
 
-class _Unusual(Exception):  # noqa: N818  # nothing is wrong
-    """The child is to be left to Popen."""
-
-
-def _paths(executable: Any, env: Any) -> Iterable[Any]:
-    """Where to look for the program, as Popen does."""
-    name = os.fsencode(executable)
-    if b"/" in name:
-        return (name,)
-    join = os.path.join
-    return [join(os.fsencode(folder), name) for folder in os.get_exec_path(env)]
-
-
-def _environment(env: Any) -> list[bytes] | None:
-    """The environment as the system takes it."""
-    if env is None:
-        return None
-    pairs = []
-    for key, value in env.items():
-        name = os.fsencode(key)
-        if b"=" in name:
-            raise _Unusual
-        pairs.append(name + b"=" + os.fsencode(value))
-    return pairs
-
-
-class _Files:
-    """The standard files of a child, and our ends of its pipes."""
-
-    __slots__ = ("child", "devnull", "mine", "theirs")
-
-    def __init__(self, stdin: Any, stdout: Any, stderr: Any) -> None:
-        self.child = [-1, -1, -1]
-        self.mine: list[int | None] = [None, None, None]
-        self.theirs: list[int] = []  # closed once the child has them
-        self.devnull: int | None = None
-        try:
-            if stdin is not None:
-                self.child[0] = self._open(0, stdin)
-            if stdout is not None:
-                self.child[1] = self._open(1, stdout)
-            if stderr is not None:
-                self.child[2] = self._open(2, stderr)
-        except BaseException:
-            self.close()
-            raise
-
-    def _open(self, number: int, given: Any) -> int:
-        if given == PIPE:
-            reads, writes = os.pipe()
-            mine, theirs = (writes, reads) if number == 0 else (reads, writes)
-            self.mine[number] = mine
-            self.theirs.append(theirs)
-            if mine < 3 or theirs < 3:
-                raise _Unusual
-            return theirs
-        if given == DEVNULL:
-            if self.devnull is None:
-                self.devnull = os.open(os.devnull, os.O_RDWR)
-                self.theirs.append(self.devnull)
-            return self.devnull
-        if given == STDOUT:
-            if number != 2:
-                raise _Unusual
-            return self.child[1] if self.child[1] != -1 else sys.__stdout__.fileno()  # type: ignore[union-attr]
-        return given if isinstance(given, int) else given.fileno()
-
-    def close_theirs(self) -> None:
-        """Close what only the child needs."""
-        for fd in self.theirs:
-            os.close(fd)
-        self.theirs.clear()
-
-    def close(self) -> None:
-        """Close everything: there is no child."""
-        self.close_theirs()
-        for fd in self.mine:
-            if fd is not None:
-                os.close(fd)
-
-
-def _spawn(
-    args: Any,
-    shell: bool,
-    stdin: Any,
-    stdout: Any,
-    stderr: Any,
-    env: Any = None,
-    cwd: Any = None,
-    restore_signals: bool = True,
-    start_new_session: bool = False,
-    process_group: int | None = None,
-) -> Any:
-    """A Popen with a new child, without the detour through its constructor."""
-    argv = [args] if isinstance(args, (str, bytes)) else list(args)
-    if shell:
-        argv = ["/bin/sh", "-c", *argv]
-    executable = argv[0]
-    paths, pairs = _paths(executable, env), _environment(env)
-    sys.audit("subprocess.Popen", executable, argv, cwd, env)
-    inherits = stdin is None and stdout is None and stderr is None
-    files = None if inherits else _Files(stdin, stdout, stderr)
-    try:
-        child = _core._spawn(
-            argv,
-            paths,
-            pairs,
-            cwd,
-            restore_signals,
-            start_new_session,
-            -1 if process_group is None else process_group,
-            *(files.child if files else NOTHING),
-        )
-        if not isinstance(child, int):
-            stage, number = child
-            if stage not in (CHDIR, EXEC):
-                raise _Unusual
-            raise OSError(number, os.strerror(number), cwd if stage == CHDIR else executable)
-        if files is not None:
-            files.close_theirs()
-    except BaseException:
-        if files is not None:
-            files.close()
-        raise
-    return _popen(args, child, files)
-
-
-def _popen(args: Any, pid: int, files: _Files | None) -> Any:
-    """The Popen of a child that was started already."""
-    proc = Popen.__new__(Popen)
-    proc.__dict__ = {**ATTRIBUTES, "args": args, "pid": pid, "_waitpid_lock": threading.Lock()}
-    if files is None:
-        return proc
-    if files.devnull is not None:
-        proc._devnull = files.devnull
-    stdin, stdout, stderr = files.mine
-    if stdin is not None:
-        proc.stdin = io.FileIO(stdin, "wb")
-    if stdout is not None:
-        proc.stdout = io.FileIO(stdout, "rb")
-    if stderr is not None:
-        proc.stderr = io.FileIO(stderr, "rb")
-    return proc
-
-
-class _UnixSubprocessTransport(_stock.UnixSubprocessTransport):  # type: ignore[misc]
+class _UnixSubprocessTransport(
+    _core._SubprocessTransport,
+    _stock.UnixSubprocessTransport,  # type: ignore[misc]
+):
     """asyncio's transport of a subprocess, with children started by the shortest way."""
 
-    def _start(
-        self,
-        args: Any,
-        shell: bool,
-        stdin: Any,
-        stdout: Any,
-        stderr: Any,
-        bufsize: int,
-        **kwargs: Any,
-    ) -> None:
-        global _knows_attributes
-        usual = _ORIGINAL_IS_USABLE and _entry_points() == _ORIGINAL
-        if usual and _knows_attributes and SIMPLE.issuperset(kwargs):
-            if subprocess._active:  # type: ignore[attr-defined]
-                subprocess._cleanup()  # type: ignore[attr-defined]
-            try:
-                self._proc = _spawn(args, shell, stdin, stdout, stderr, **kwargs)
-            except (_Unusual, TypeError, ValueError, AttributeError):
-                pass  # Popen says what is wrong
-            else:
-                return
-        super()._start(args, shell, stdin, stdout, stderr, bufsize, **kwargs)
-        if usual and _knows_attributes is None:
-            _knows_attributes = _attributes_are_known(self._proc)
+    # Without it the child is Popen's own: until one of those was seen.
+    _originals: tuple[Any, ...] | None = None
+    _wakes_early = "_exit_waiters" in Base._process_exited.__code__.co_names
+    _new_exit_waiters = staticmethod(set if "add" in Base._wait.__code__.co_names else list)
+
+    def _start(self, *args: Any, **kwargs: Any) -> None:
+        super()._start(*args, **kwargs)
+        if USES_VFORK and type(self._proc) is Popen and _attributes_are_known(self._proc):
+            _UnixSubprocessTransport._originals = ORIGINALS
+
+    @staticmethod
+    def _paths(name: bytes, env: Any) -> Iterable[bytes]:
+        """Where to look for the program, as Popen does."""
+        return [os.path.join(os.fsencode(folder), name) for folder in os.get_exec_path(env)]
+
+    @staticmethod
+    def _environment(env: Any) -> list[bytes]:
+        """The environment as the system takes it."""
+        pairs = []
+        for key, value in env.items():
+            name = os.fsencode(key)
+            if b"=" in name:
+                raise ValueError("illegal environment variable name")
+            pairs.append(name + b"=" + os.fsencode(value))
+        return pairs
+
+    @staticmethod
+    def _popen(args: Any, pid: int, returncode: Any, devnull: int, files: Iterable[int]) -> Any:
+        """The Popen of a child that was started already."""
+        proc = Popen.__new__(Popen)
+        proc.__dict__ = {**ATTRIBUTES, "args": args, "pid": pid, "returncode": returncode}
+        proc._waitpid_lock = threading.Lock()
+        if devnull >= 0:
+            proc._devnull = devnull
+        for name, fd, mode in zip(("stdin", "stdout", "stderr"), files, ("wb", "rb", "rb")):
+            if fd >= 0:
+                setattr(proc, name, io.FileIO(fd, mode))
+        return proc
 
 
 class ChildWatcher(_stock.PidfdChildWatcher):  # type: ignore[misc]
@@ -293,6 +159,18 @@ class Spawning(_stock.SelectorEventLoop):
     def _watcher(self) -> Any:
         return new_watcher()
 
+    def _watch_child(self, transport: Any) -> None:
+        """Have the transport told of the end of its child."""
+        watcher, pid = self._watcher, transport.get_pid()
+        if type(watcher) is ChildWatcher:
+            try:
+                _core._watch_child(self, pid, transport, ())
+            except OSError:
+                pass  # a thread has to wait
+            else:
+                return
+        watcher.add_child_handler(pid, self._child_watcher_callback, transport)
+
     async def _make_subprocess_transport(
         self,
         protocol: Any,
@@ -315,9 +193,7 @@ class Spawning(_stock.SelectorEventLoop):
         transport = _UnixSubprocessTransport(
             self, protocol, args, shell, *files, waiter=waiter, extra=extra, **kwargs
         )
-        self._watcher.add_child_handler(
-            transport.get_pid(), self._child_watcher_callback, transport
-        )
+        self._watch_child(transport)
         try:
             await waiter
         except (SystemExit, KeyboardInterrupt):

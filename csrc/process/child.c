@@ -103,10 +103,27 @@ child_reap(PyaioState *state, const Child *self, int *code)
     return done ? 0 : -1;
 }
 
-/* callback(pid, code, *arguments) */
+/* transport._process_exited(code) */
 static int
-child_tell(const Child *self, int code)
+child_tell_transport(PyaioState *state, PyObject *transport, int code)
 {
+    PyObject *number = PyLong_FromLong(code);
+    PyObject *done =
+        number ? PyObject_CallMethodOneArg(transport,
+                                           state->str__process_exited, number)
+               : NULL;
+    Py_XDECREF(number);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+/* callback(pid, code, *arguments); or the callback is a transport of ours. */
+static int
+child_tell(PyaioState *state, const Child *self, int code)
+{
+    if (PyObject_TypeCheck(self->callback, state->Subprocess_type)) {
+        return child_tell_transport(state, self->callback, code);
+    }
     PyObject *head = Py_BuildValue("(ii)", (int)self->pid, code);
     PyObject *args = head ? PySequence_Concat(head, self->arguments) : NULL;
     PyObject *callback = Py_NewRef(self->callback);
@@ -134,7 +151,7 @@ ended_run(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
     int code;
     int err = child_reap(state, self, &code);
     child_close(self);
-    return err < 0 ? -1 : child_tell(self, code);
+    return err < 0 ? -1 : child_tell(state, self, code);
 }
 
 static PyObject *
@@ -152,8 +169,8 @@ static const PyaioReadyKind ended = {
 /* _watch_child(loop, pid, callback, args)
  *
  * Has the loop call callback(pid, exit code, *args) when a child of this
- * process ends, which nobody else waits for. OSError where there is no
- * process descriptor to be had. */
+ * process ends, which nobody else waits for; or tell the transport that is
+ * given instead. OSError where there is no process descriptor to be had. */
 PyObject *
 pyaio_py_watch_child(PyObject *module, PyObject *args)
 {

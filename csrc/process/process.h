@@ -4,11 +4,10 @@
 
 #include "base/state.h"
 
-/* _spawn(): process/spawn.c */
-PyObject *pyaio_py_spawn(PyObject *module, PyObject *args);
 /* _watch_child(): process/child.c */
 PyObject *pyaio_py_watch_child(PyObject *module, PyObject *args);
 
 int pyaio_child_init(PyObject *module);
+int pyaio_subprocess_init(PyObject *module);
 
 #endif

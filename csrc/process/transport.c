@@ -1,0 +1,388 @@
+/* What becomes of the transport of a subprocess. */
+#include "process/transport.h"
+#include "base/context.h"
+#include "base/errors.h"
+#include "net/party.h"
+#include "sched/sched.h"
+#include "task/future.h"
+
+/* --- what is made when somebody looks ------------------------------------ */
+
+/* Stock's attribute `subprocess` of the transport and in its information. */
+PyObject *
+pyaio_subprocess_popen(PyaioSubprocess *self)
+{
+    if (self->proc == NULL && self->args != NULL) {
+        self->proc = PyObject_CallMethod(
+            (PyObject *)self, "_popen", "OOOi(iii)", self->args, self->pid,
+            self->returncode ? self->returncode : Py_None, self->devnull,
+            self->files[0], self->files[1], self->files[2]);
+        if (self->proc == NULL) {
+            return NULL;
+        }
+        self->files[0] = self->files[1] = self->files[2] = -1;
+        Py_CLEAR(self->args);
+        if ((self->extra == NULL && (self->extra = PyDict_New()) == NULL) ||
+            PyDict_SetItemString(self->extra, "subprocess", self->proc) < 0) {
+            return NULL;
+        }
+    }
+    return self->proc ? self->proc : Py_None;
+}
+
+PyObject *
+pyaio_subprocess_exit_waiters(PyaioSubprocess *self)
+{
+    if (self->exit_waiters == NULL && !self->waited) {
+        self->exit_waiters =
+            PyObject_CallMethod((PyObject *)self, "_new_exit_waiters", NULL);
+        return self->exit_waiters;
+    }
+    return self->waited ? Py_None : self->exit_waiters;
+}
+
+PyObject *
+pyaio_subprocess_pending(PyaioState *state, PyaioSubprocess *self)
+{
+    if (self->pending == NULL && self->connecting) {
+        self->pending = PyObject_CallNoArgs(state->deque);
+        return self->pending;
+    }
+    return self->connecting ? self->pending : Py_None;
+}
+
+/* --- telling the protocol ------------------------------------------------ */
+
+static int
+call_soon(PyaioState *state, PyaioSubprocess *self, PyObject *callback,
+          PyObject *argument)
+{
+    PyObject *args[] = {self->loop, callback, argument};
+    PyObject *done = PyObject_VectorcallMethod(state->str_call_soon, args,
+                                               argument ? 3 : 2, NULL);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+/* _call(callback[, argument]): now, or once the protocol knows of us. */
+static int
+call(PyaioState *state, PyaioSubprocess *self, PyObject *callback,
+     PyObject *argument)
+{
+    PyObject *done;
+    if (self->replaced) {
+        PyObject *args[] = {(PyObject *)self, callback, argument};
+        done = PyObject_VectorcallMethod(state->str__call, args,
+                                         argument ? 3 : 2, NULL);
+    }
+    else if (!self->connecting) {
+        return call_soon(state, self, callback, argument);
+    }
+    else {
+        PyObject *pending = pyaio_subprocess_pending(state, self);
+        PyObject *data =
+            !argument ? PyTuple_New(0) : PyTuple_Pack(1, argument);
+        PyObject *pair = data ? PyTuple_Pack(2, callback, data) : NULL;
+        done =
+            pending && pair
+                ? PyObject_CallMethodOneArg(pending, state->str_append, pair)
+                : NULL;
+        Py_XDECREF(data);
+        Py_XDECREF(pair);
+    }
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+/* loop.call_soon(callback, *data) */
+static int
+call_later(PyaioState *state, const PyaioSubprocess *self, PyObject *pair)
+{
+    PyObject *callback, *data, *done = NULL;
+    if (!PyArg_ParseTuple(pair, "OO!", &callback, &PyTuple_Type, &data)) {
+        return -1;
+    }
+    PyObject *head = PyTuple_Pack(1, callback);
+    PyObject *args = head ? PySequence_Concat(head, data) : NULL;
+    PyObject *method =
+        args ? PyObject_GetAttr(self->loop, state->str_call_soon) : NULL;
+    if (method != NULL) {
+        done = PyObject_Call(method, args, NULL);
+    }
+    Py_XDECREF(head);
+    Py_XDECREF(args);
+    Py_XDECREF(method);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+/* Queues what had to wait. */
+static int
+call_pending(PyaioState *state, PyaioSubprocess *self)
+{
+    PyObject *pending = self->pending;
+    self->pending = NULL;
+    self->connecting = 0;
+    PyObject *items = pending ? PySequence_Tuple(pending) : NULL;
+    int err = pending == NULL || items != NULL ? 0 : -1;
+    for (Py_ssize_t i = 0; err == 0 && items && i < PyTuple_GET_SIZE(items);
+         i++) {
+        err = call_later(state, self, PyTuple_GET_ITEM(items, i));
+    }
+    Py_XDECREF(items);
+    Py_XDECREF(pending);
+    return err;
+}
+
+/* --- the beginning ------------------------------------------------------- */
+
+/* Lets whoever waits for the transport go on, or raises there. */
+static int
+end_waiting(PyaioState *state, PyObject *waiter, PyObject *exc)
+{
+    PyaioFuture *future = pyaio_as_native_future(state, waiter);
+    if (future == NULL ||
+        pyaio_future_state(future) == PYAIO_FUTURE_CANCELLED) {
+        return 0;
+    }
+    return exc ? pyaio_future_set_exception(state, future, exc)
+               : pyaio_future_set_result(state, future, Py_None);
+}
+
+/* Where stock has a task that connects no pipes. */
+static int
+connect_run(PyaioState *state, PyObject *a, PyObject *waiter)
+{
+    PyaioSubprocess *self = (PyaioSubprocess *)a;
+    if (self->loop == NULL || self->protocol == NULL) {
+        return 0;
+    }
+    PyaioParty party = {state, self->loop, a, self->protocol};
+    if (pyaio_party_queue_made(&party, NULL) == 0 &&
+        call_pending(state, self) == 0) {
+        return end_waiting(state, waiter, NULL);
+    }
+    if (pyaio_error_is_exit()) {
+        return -1;
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    int err = end_waiting(state, waiter, exc);
+    Py_DECREF(exc);
+    return err;
+}
+
+static PyObject *
+connect_context(PyaioState *state, PyObject *a)
+{
+    return pyaio_context_resolve(state, &((PyaioSubprocess *)a)->context);
+}
+
+static const PyaioReadyKind connecting = {
+    .name = "BaseSubprocessTransport._connect_pipes",
+    .run = connect_run,
+    .context = connect_context,
+};
+
+/* As stock: loop.create_task(self._connect_pipes(waiter)). */
+static int
+connect_in_task(PyaioState *state, PyaioSubprocess *self, PyObject *waiter)
+{
+    PyObject *coro = PyObject_CallMethodOneArg(
+        (PyObject *)self, state->str__connect_pipes, waiter);
+    PyObject *task = coro ? PyObject_CallMethodOneArg(
+                                self->loop, state->str_create_task, coro)
+                          : NULL;
+    Py_XDECREF(coro);
+    Py_XDECREF(task);
+    return task ? 0 : -1;
+}
+
+int
+pyaio_subprocess_connect(PyaioState *state, PyaioSubprocess *self,
+                         PyObject *waiter)
+{
+    PyaioScheduler *sched = pyaio_sched_direct(
+        state, self->loop, PYAIO_LOOP_CALL_SOON | PYAIO_LOOP_CREATE_TASK);
+    if (sched == NULL || sched->task_factory != NULL || self->pipes != NULL ||
+        pyaio_as_native_future(state, waiter) == NULL) {
+        return connect_in_task(state, self, waiter);
+    }
+    self->context = pyaio_context_capture(state);
+    return self->context == NULL ? -1
+                                 : pyaio_sched_push(sched, &connecting,
+                                                    (PyObject *)self, waiter);
+}
+
+/* --- the end ------------------------------------------------------------- */
+
+static int
+wake_waiter(PyaioState *state, PyObject *waiter, PyObject *returncode)
+{
+    PyaioFuture *future = pyaio_as_native_future(state, waiter);
+    if (future != NULL) {
+        return pyaio_future_state(future) != PYAIO_FUTURE_PENDING
+                   ? 0
+                   : pyaio_future_set_result(state, future, returncode);
+    }
+    int done = pyaio_any_future_done(state, waiter);
+    if (done != 0) {
+        return done < 0 ? -1 : 0;
+    }
+    PyObject *told =
+        PyObject_CallMethod(waiter, "set_result", "O", returncode);
+    Py_XDECREF(told);
+    return told ? 0 : -1;
+}
+
+/* Those in wait(). */
+static int
+wake_waiters(PyaioState *state, PyaioSubprocess *self)
+{
+    PyObject *waiters = self->exit_waiters;
+    PyObject *code = Py_NewRef(self->returncode ? self->returncode : Py_None);
+    self->exit_waiters = NULL;
+    self->waited = 1;
+    int err = 0;
+    if (waiters != NULL) {
+        PyObject *list = PySequence_List(waiters);
+        err = list ? 0 : -1;
+        for (Py_ssize_t i = 0; err == 0 && i < PyList_GET_SIZE(list); i++) {
+            err = wake_waiter(state, PyList_GET_ITEM(list, i), code);
+        }
+        Py_XDECREF(list);
+        Py_DECREF(waiters);
+    }
+    Py_DECREF(code);
+    return err;
+}
+
+/* The Popen must not believe that its child runs. */
+static int
+tell_popen(PyaioState *state, PyObject *proc, PyObject *returncode)
+{
+    PyObject *known = PyObject_GetAttr(proc, state->str_returncode);
+    if (known == NULL) {
+        return -1;
+    }
+    int err = known == Py_None
+                  ? PyObject_SetAttr(proc, state->str_returncode, returncode)
+                  : 0;
+    Py_DECREF(known);
+    return err;
+}
+
+int
+pyaio_subprocess_exited(PyaioState *state, PyaioSubprocess *self,
+                        PyObject *returncode)
+{
+    Py_XSETREF(self->returncode, Py_NewRef(returncode));
+    if (self->proc != NULL && tell_popen(state, self->proc, returncode) < 0) {
+        return -1;
+    }
+    PyObject *method =
+        PyObject_GetAttr(self->protocol, state->str_process_exited);
+    int err = method ? call(state, self, method, NULL) : -1;
+    Py_XDECREF(method);
+    if (err == 0 && self->replaced) {
+        PyObject *done = PyObject_CallMethodNoArgs((PyObject *)self,
+                                                   state->str__try_finish);
+        err = done ? 0 : -1;
+        Py_XDECREF(done);
+    }
+    else if (err == 0) {
+        err = pyaio_subprocess_try_finish(state, self);
+    }
+    return err == 0 && self->wakes_early ? wake_waiters(state, self) : err;
+}
+
+/* 1 where all pipes are lost, -1 with an exception. */
+static int
+pipes_are_lost(PyaioState *state, PyObject *pipes)
+{
+    PyObject *protocols = pipes ? PyDict_Values(pipes) : NULL;
+    if (protocols == NULL) {
+        return pipes == NULL ? 1 : -1;
+    }
+    int lost = 1;
+    for (Py_ssize_t i = 0; lost == 1 && i < PyList_GET_SIZE(protocols); i++) {
+        PyObject *protocol = PyList_GET_ITEM(protocols, i);
+        PyObject *gone =
+            protocol != Py_None
+                ? PyObject_GetAttr(protocol, state->str_disconnected)
+                : Py_NewRef(Py_False);
+        lost = gone ? PyObject_IsTrue(gone) : -1;
+        Py_XDECREF(gone);
+    }
+    Py_DECREF(protocols);
+    return lost;
+}
+
+static int
+lost_run(PyaioState *state, PyObject *a, PyObject *Py_UNUSED(b))
+{
+    return pyaio_subprocess_lose(state, (PyaioSubprocess *)a, Py_None);
+}
+
+static PyObject *
+lost_context(PyaioState *state, PyObject *a)
+{
+    return pyaio_context_resolve(state, &((PyaioSubprocess *)a)->context);
+}
+
+static const PyaioReadyKind losing = {
+    .name = "BaseSubprocessTransport._call_connection_lost",
+    .run = lost_run,
+    .context = lost_context,
+};
+
+int
+pyaio_subprocess_try_finish(PyaioState *state, PyaioSubprocess *self)
+{
+    if (pyaio_is_none(self->returncode)) {
+        return 0;
+    }
+    int lost = pipes_are_lost(state, self->pipes);
+    if (lost <= 0) {
+        return lost;
+    }
+    self->finished = 1;
+    if (!self->connecting && !self->replaced) {
+        PyObject *context = pyaio_context_capture(state);
+        if (context == NULL) {
+            return -1;
+        }
+        Py_XSETREF(self->context, context);
+        return pyaio_schedule(state, self->loop, &losing, (PyObject *)self,
+                              NULL, 0);
+    }
+    PyObject *method =
+        PyObject_GetAttr((PyObject *)self, state->str__call_connection_lost);
+    int err = method ? call(state, self, method, Py_None) : -1;
+    Py_XDECREF(method);
+    return err;
+}
+
+int
+pyaio_subprocess_lose(PyaioState *state, PyaioSubprocess *self, PyObject *exc)
+{
+    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *done =
+        PyObject_CallMethodOneArg(protocol, state->str_connection_lost, exc);
+    Py_DECREF(protocol);
+    PyObject *raised = done ? NULL : PyErr_GetRaisedException();
+    Py_XDECREF(done);
+    int err = self->wakes_early ? 0 : wake_waiters(state, self);
+    Py_CLEAR(self->loop);
+    Py_CLEAR(self->protocol);
+    Py_CLEAR(self->proc);
+    if (raised == NULL) {
+        return err;
+    }
+    if (err < 0) {
+        pyaio_chain_exception(raised);
+    }
+    else {
+        PyErr_SetRaisedException(raised);
+    }
+    return -1;
+}

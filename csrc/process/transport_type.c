@@ -1,0 +1,564 @@
+/* The Python face of the transport of a subprocess. */
+#include "base/errors.h"
+#include "process/process.h"
+#include "process/transport.h"
+#include "sched/sched.h"
+
+#include <unistd.h>
+
+#define STATE(op) pyaio_state_of(op)
+#define SELF(op) ((PyaioSubprocess *)(op))
+
+/* stock.BaseSubprocessTransport.<name>(op, argument) */
+static PyObject *
+call_stock(PyaioState *state, const char *name, PyObject *op,
+           PyObject *argument)
+{
+    PyObject *method = PyObject_GetAttrString(state->stock_Subprocess, name);
+    PyObject *done =
+        method ? PyObject_CallFunctionObjArgs(method, op, argument, NULL)
+               : NULL;
+    Py_XDECREF(method);
+    return done;
+}
+
+/* --- construction -------------------------------------------------------- */
+
+typedef struct {
+    PyaioChildPlan plan;
+    PyObject *loop;
+    PyObject *protocol;
+    PyObject *waiter;
+} Construction;
+
+/* Whether stock's classes and what Popen calls are what they were when the
+ * Python half of the transport was made, which lists them. */
+static int
+is_original(PyaioState *state, PyObject *op)
+{
+    PyObject *originals = PyObject_GetAttr(op, state->str__originals);
+    if (originals == NULL || !PyTuple_Check(originals)) {
+        Py_XDECREF(originals);
+        return originals ? 0 : -1;
+    }
+    int same = 1;
+    for (Py_ssize_t i = 0; same == 1 && i < PyTuple_GET_SIZE(originals); i++) {
+        PyObject *entry = PyTuple_GET_ITEM(originals, i);
+        PyObject *now = PyObject_GetAttr(PyTuple_GET_ITEM(entry, 0),
+                                         PyTuple_GET_ITEM(entry, 1));
+        same = now == PyTuple_GET_ITEM(entry, 2);
+        PyErr_Clear();
+        Py_XDECREF(now);
+    }
+    Py_DECREF(originals);
+    return same;
+}
+
+/* Whether the arguments of the constructor are such as we know. */
+static int
+parse(PyaioState *state, PyObject *args, PyObject *kwargs, Construction *made)
+{
+    PyaioChildPlan *plan = &made->plan;
+    PyObject *extra = Py_None, *bufsize = NULL, *shell = NULL;
+    plan->env = plan->cwd = plan->process_group = made->waiter = Py_None;
+    plan->restore_signals = Py_True;
+    plan->new_session = Py_False;
+    if (!PyArg_UnpackTuple(args, "", 8, 8, &made->loop, &made->protocol,
+                           &plan->args, &shell, &plan->files[0],
+                           &plan->files[1], &plan->files[2], &bufsize)) {
+        PyErr_Clear();
+        return 0;
+    }
+    const struct {
+        PyObject *name, **value;
+    } known[] = {
+        {state->str_waiter, &made->waiter},
+        {state->str_extra, &extra},
+        {state->str_env, &plan->env},
+        {state->str_cwd, &plan->cwd},
+        {state->str_restore_signals, &plan->restore_signals},
+        {state->str_start_new_session, &plan->new_session},
+        {state->str_process_group, &plan->process_group},
+    };
+    Py_ssize_t position = 0;
+    PyObject *name, *value;
+    while (kwargs && PyDict_Next(kwargs, &position, &name, &value)) {
+        size_t i = 0, count = sizeof(known) / sizeof(known[0]);
+        while (i < count && known[i].name != name) {
+            i++;
+        }
+        if (i == count) {
+            return 0;
+        }
+        *known[i].value = value;
+    }
+    plan->shell = shell == Py_True;
+    return extra == Py_None && (plan->shell || shell == Py_False) &&
+           pyaio_sched_direct(state, made->loop, PYAIO_LOOP_GET_DEBUG) != NULL;
+}
+
+static int
+note_pipes(PyaioSubprocess *self)
+{
+    for (int i = 0; i < 3; i++) {
+        if (self->files[i] < 0) {
+            continue;
+        }
+        if (self->pipes == NULL && (self->pipes = PyDict_New()) == NULL) {
+            return -1;
+        }
+        PyObject *number = PyLong_FromLong(i);
+        int err = number ? PyDict_SetItem(self->pipes, number, Py_None) : -1;
+        Py_XDECREF(number);
+        if (err < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+is_true(PyObject *op, PyObject *name)
+{
+    PyObject *value = PyObject_GetAttr(op, name);
+    int truth = value ? PyObject_IsTrue(value) : -1;
+    Py_XDECREF(value);
+    return truth;
+}
+
+/* Starts the child in our way. Returns 1, 0 where it has to be stock's, or -1
+ * with an exception. */
+static int
+construct(PyaioState *state, PyaioSubprocess *self, PyObject *args,
+          PyObject *kwargs)
+{
+    Construction made;
+    PyObject *op = (PyObject *)self;
+    int usual = parse(state, args, kwargs, &made);
+    if (usual == 1) {
+        usual = is_original(state, op);
+    }
+    int early = usual == 1 ? is_true(op, state->str__wakes_early) : 0;
+    if (usual != 1 || early < 0) {
+        return early < 0 ? -1 : usual;
+    }
+    int started = pyaio_subprocess_start(state, self, &made.plan);
+    if (started <= 0) {
+        self->closed = started < 0;
+        return started;
+    }
+    self->wakes_early = (uint8_t)early;
+    self->connecting = 1;
+    self->loop = Py_NewRef(made.loop);
+    self->protocol = Py_NewRef(made.protocol);
+    return note_pipes(self) < 0 ||
+                   pyaio_subprocess_connect(state, self, made.waiter) < 0
+               ? -1
+               : 1;
+}
+
+static int
+Subprocess_init(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    PyaioState *state = STATE(op);
+    PyaioSubprocess *self = SELF(op);
+    int done = self->loop == NULL ? construct(state, self, args, kwargs) : 0;
+    if (done != 0) {
+        return done < 0 ? -1 : 0;
+    }
+    PyObject *init =
+        PyObject_GetAttrString(state->stock_Subprocess, "__init__");
+    PyObject *head = init ? PyTuple_Pack(1, op) : NULL;
+    PyObject *all = head ? PySequence_Concat(head, args) : NULL;
+    PyObject *result = all ? PyObject_Call(init, all, kwargs) : NULL;
+    Py_XDECREF(init);
+    Py_XDECREF(head);
+    Py_XDECREF(all);
+    Py_XDECREF(result);
+    self->from_stock = 1;
+    return result ? 0 : -1;
+}
+
+static PyObject *
+Subprocess_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+               PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *op = type->tp_alloc(type, 0);
+    if (op != NULL) {
+        SELF(op)->devnull = -1;
+        SELF(op)->files[0] = SELF(op)->files[1] = SELF(op)->files[2] = -1;
+    }
+    return op;
+}
+
+static int
+Subprocess_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    PyaioSubprocess *self = SELF(op);
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->extra);
+    Py_VISIT(self->loop);
+    Py_VISIT(self->protocol);
+    Py_VISIT(self->proc);
+    Py_VISIT(self->returncode);
+    Py_VISIT(self->pipes);
+    Py_VISIT(self->exit_waiters);
+    Py_VISIT(self->pending);
+    Py_VISIT(self->args);
+    Py_VISIT(self->context);
+    return 0;
+}
+
+static int
+Subprocess_clear(PyObject *op)
+{
+    PyaioSubprocess *self = SELF(op);
+    Py_CLEAR(self->extra);
+    Py_CLEAR(self->loop);
+    Py_CLEAR(self->protocol);
+    Py_CLEAR(self->proc);
+    Py_CLEAR(self->pid);
+    Py_CLEAR(self->returncode);
+    Py_CLEAR(self->pipes);
+    Py_CLEAR(self->exit_waiters);
+    Py_CLEAR(self->pending);
+    Py_CLEAR(self->args);
+    Py_CLEAR(self->context);
+    return 0;
+}
+
+/* Stock's __del__ has to say what was left open. */
+static void
+Subprocess_finalize(PyObject *op)
+{
+    PyaioState *state = STATE(op);
+    if (SELF(op)->closed || state == NULL || state->stock_Subprocess == NULL) {
+        return;
+    }
+    PyObject *raised = PyErr_GetRaisedException();
+    PyObject *done = call_stock(state, "__del__", op, NULL);
+    if (done == NULL) {
+        PyErr_WriteUnraisable(op);
+    }
+    Py_XDECREF(done);
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+    }
+}
+
+static void
+Subprocess_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    for (int i = 0; i < 3; i++) {
+        if (SELF(op)->files[i] >= 0) {
+            (void)close(SELF(op)->files[i]);
+        }
+    }
+    (void)Subprocess_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+/* Notes methods that an attribute of the object stands for. */
+static int
+Subprocess_setattro(PyObject *op, PyObject *name, PyObject *value)
+{
+    PyObject *known = PyObject_GetAttr((PyObject *)Py_TYPE(op), name);
+    if (known == NULL) {
+        PyErr_Clear();
+    }
+    else if (PyCallable_Check(known)) {
+        SELF(op)->replaced = 1;
+    }
+    Py_XDECREF(known);
+    return PyObject_GenericSetAttr(op, name, value);
+}
+
+/* --- methods ------------------------------------------------------------- */
+
+/* Whether nothing about it is unusual: otherwise stock's methods act. */
+static int
+is_usual(PyaioState *state, PyaioSubprocess *self)
+{
+    return !self->from_stock && !self->replaced &&
+           !pyaio_is_none(self->loop) && !pyaio_is_none(self->protocol) &&
+           pyaio_sched_direct(state, self->loop, PYAIO_LOOP_GET_DEBUG) != NULL;
+}
+
+static PyObject *
+Subprocess_process_exited(PyObject *op, PyObject *returncode)
+{
+    PyaioState *state = STATE(op);
+    PyaioSubprocess *self = SELF(op);
+    if (!is_usual(state, self) || returncode == Py_None ||
+        !pyaio_is_none(self->returncode)) {
+        return call_stock(state, "_process_exited", op, returncode);
+    }
+    return pyaio_none_or_error(
+        pyaio_subprocess_exited(state, self, returncode));
+}
+
+static PyObject *
+Subprocess_try_finish(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    PyaioState *state = STATE(op);
+    PyaioSubprocess *self = SELF(op);
+    if (!is_usual(state, self) || self->finished) {
+        return call_stock(state, "_try_finish", op, NULL);
+    }
+    return pyaio_none_or_error(pyaio_subprocess_try_finish(state, self));
+}
+
+static PyObject *
+Subprocess_call_connection_lost(PyObject *op, PyObject *exc)
+{
+    PyaioState *state = STATE(op);
+    PyaioSubprocess *self = SELF(op);
+    if (!is_usual(state, self)) {
+        return call_stock(state, "_call_connection_lost", op, exc);
+    }
+    return pyaio_none_or_error(pyaio_subprocess_lose(state, self, exc));
+}
+
+static PyObject *
+Subprocess_close(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    PyaioSubprocess *self = SELF(op);
+    if (self->closed) {
+        Py_RETURN_NONE;
+    }
+    if (self->pipes != NULL || pyaio_is_none(self->returncode)) {
+        return call_stock(STATE(op), "close", op, NULL);
+    }
+    self->closed = 1;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+Subprocess_is_closing(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(SELF(op)->closed);
+}
+
+static PyObject *
+Subprocess_get_pid(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    return Py_NewRef(SELF(op)->pid ? SELF(op)->pid : Py_None);
+}
+
+static PyObject *
+Subprocess_get_returncode(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    PyObject *code = SELF(op)->returncode;
+    return Py_NewRef(code ? code : Py_None);
+}
+
+static PyObject *
+Subprocess_get_pipe_transport(PyObject *op, PyObject *fd)
+{
+    if (SELF(op)->pipes == NULL && PyLong_CheckExact(fd)) {
+        Py_RETURN_NONE;
+    }
+    return call_stock(STATE(op), "get_pipe_transport", op, fd);
+}
+
+static PyObject *
+Subprocess_get_extra_info(PyObject *op, PyObject *args)
+{
+    PyObject *name, *fallback = Py_None;
+    if (!PyArg_UnpackTuple(args, "get_extra_info", 1, 2, &name, &fallback) ||
+        pyaio_subprocess_popen(SELF(op)) == NULL) {
+        return NULL;
+    }
+    PyObject *extra = SELF(op)->extra;
+    PyObject *value = extra ? PyDict_GetItemWithError(extra, name) : NULL;
+    if (value == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    return Py_NewRef(value ? value : fallback);
+}
+
+static PyMethodDef subprocess_methods[] = {
+    {"_process_exited", Subprocess_process_exited, METH_O, NULL},
+    {"_try_finish", Subprocess_try_finish, METH_NOARGS, NULL},
+    {"_call_connection_lost", Subprocess_call_connection_lost, METH_O, NULL},
+    {"close", Subprocess_close, METH_NOARGS,
+     "Close the pipes, and kill the child unless it has ended."},
+    {"is_closing", Subprocess_is_closing, METH_NOARGS,
+     "Return True if the transport is closing or closed."},
+    {"get_pid", Subprocess_get_pid, METH_NOARGS,
+     "Return the child's process id."},
+    {"get_returncode", Subprocess_get_returncode, METH_NOARGS,
+     "Return the child's exit code, None while it runs."},
+    {"get_pipe_transport", Subprocess_get_pipe_transport, METH_O,
+     "get_pipe_transport($self, fd, /)\n--\n\n"
+     "Return the transport of the pipe that is that descriptor in the child, "
+     "or None."},
+    {"get_extra_info", Subprocess_get_extra_info, METH_VARARGS,
+     "get_extra_info($self, name, default=None, /)\n--\n\n"
+     "Return what is known under that name: \"subprocess\" is the Popen."},
+    {NULL, NULL, 0, NULL},
+};
+
+/* --- attributes ---------------------------------------------------------- */
+
+static PyObject *
+get_proc(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyaioSubprocess *self = SELF(op);
+    if (self->finished && self->loop == NULL) {
+        Py_RETURN_NONE;
+    }
+    return Py_XNewRef(pyaio_subprocess_popen(self));
+}
+
+static int
+set_proc(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    PyaioSubprocess *self = SELF(op);
+    if (value != Py_None || self->args == NULL) {
+        Py_CLEAR(self->args);
+        Py_XSETREF(self->proc, value == Py_None ? NULL : Py_XNewRef(value));
+    }
+    return 0;
+}
+
+static PyObject *
+get_extra(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyaioSubprocess *self = SELF(op);
+    if (pyaio_subprocess_popen(self) == NULL ||
+        (self->extra == NULL && (self->extra = PyDict_New()) == NULL)) {
+        return NULL;
+    }
+    return Py_NewRef(self->extra);
+}
+
+static int
+set_extra(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value != NULL && !PyDict_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "extra must be a dict");
+        return -1;
+    }
+    Py_XSETREF(SELF(op)->extra, Py_XNewRef(value));
+    return 0;
+}
+
+static PyObject *
+get_pipes(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyaioSubprocess *self = SELF(op);
+    if (self->pipes == NULL && (self->pipes = PyDict_New()) == NULL) {
+        return NULL;
+    }
+    return Py_NewRef(self->pipes);
+}
+
+static int
+set_pipes(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value != NULL && !PyDict_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "_pipes must be a dict");
+        return -1;
+    }
+    Py_XSETREF(SELF(op)->pipes, Py_XNewRef(value));
+    return 0;
+}
+
+static PyObject *
+get_exit_waiters(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_XNewRef(pyaio_subprocess_exit_waiters(SELF(op)));
+}
+
+static int
+set_exit_waiters(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    SELF(op)->waited = pyaio_is_none(value);
+    Py_XSETREF(SELF(op)->exit_waiters,
+               pyaio_is_none(value) ? NULL : Py_NewRef(value));
+    return 0;
+}
+
+static PyObject *
+get_pending(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_XNewRef(pyaio_subprocess_pending(STATE(op), SELF(op)));
+}
+
+static int
+set_pending(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    SELF(op)->connecting = !pyaio_is_none(value);
+    Py_XSETREF(SELF(op)->pending,
+               pyaio_is_none(value) ? NULL : Py_NewRef(value));
+    return 0;
+}
+
+static PyGetSetDef subprocess_getset[] = {
+    {"_proc", get_proc, set_proc, NULL, NULL},
+    {"_extra", get_extra, set_extra, NULL, NULL},
+    {"_pipes", get_pipes, set_pipes, NULL, NULL},
+    {"_exit_waiters", get_exit_waiters, set_exit_waiters, NULL, NULL},
+    {"_pending_calls", get_pending, set_pending, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+#define FIELD(name, type, field) \
+    {name, type, offsetof(PyaioSubprocess, field), 0, NULL}
+
+static PyMemberDef subprocess_members[] = {
+    FIELD("_loop", T_OBJECT, loop),
+    FIELD("_protocol", T_OBJECT, protocol),
+    FIELD("_pid", T_OBJECT, pid),
+    FIELD("_returncode", T_OBJECT, returncode),
+    FIELD("_closed", T_BOOL, closed),
+    FIELD("_finished", T_BOOL, finished),
+    {NULL, 0, 0, 0, NULL},
+};
+
+/* --- the type ------------------------------------------------------------ */
+
+PyDoc_STRVAR(subprocess_doc,
+             "What is native of the transport of a subprocess that stands on "
+             "it.");
+
+static PyType_Slot subprocess_slots[] = {
+    {Py_tp_doc, (void *)(uintptr_t)subprocess_doc},
+    {Py_tp_new, Subprocess_new},
+    {Py_tp_init, Subprocess_init},
+    {Py_tp_setattro, Subprocess_setattro},
+    {Py_tp_traverse, Subprocess_traverse},
+    {Py_tp_clear, Subprocess_clear},
+    {Py_tp_finalize, Subprocess_finalize},
+    {Py_tp_dealloc, Subprocess_dealloc},
+    {Py_tp_methods, subprocess_methods},
+    {Py_tp_getset, subprocess_getset},
+    {Py_tp_members, subprocess_members},
+    {0, NULL},
+};
+
+static PyType_Spec subprocess_spec = {
+    .name = "pyaio._core._SubprocessTransport",
+    .basicsize = sizeof(PyaioSubprocess),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = subprocess_slots,
+};
+
+int
+pyaio_subprocess_init(PyObject *module)
+{
+    PyaioState *state = pyaio_module_state(module);
+    PyTypeObject *base = (PyTypeObject *)state->stock_SubprocessTransport;
+    if (base->tp_basicsize != (Py_ssize_t)offsetof(PyaioSubprocess, loop)) {
+        PyErr_SetString(PyExc_ImportError,
+                        "pyaio was built for another layout of asyncio's "
+                        "transports than this interpreter has");
+        return -1;
+    }
+    return pyaio_add_type(module, &state->Subprocess_type, &subprocess_spec,
+                          base);
+}
