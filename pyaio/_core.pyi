@@ -15,6 +15,7 @@ from asyncio import (
     Future as Future,
     Handle as Handle,
     ReadTransport,
+    SubprocessTransport,
     Task as Task,
     TimerHandle as TimerHandle,
     WriteTransport,
@@ -73,7 +74,11 @@ def _adopt(
 ) -> None: ...
 def _after_fork() -> None: ...
 def _watch_child(
-    loop: AbstractEventLoop, pid: int, callback: Callable[..., Any], args: tuple[Any, ...], /
+    loop: AbstractEventLoop,
+    pid: int,
+    callback: Callable[..., Any] | SubprocessTransport,
+    args: tuple[Any, ...],
+    /,
 ) -> None: ...
 def _stands_for(ours: type, stock: type, /) -> None: ...
 def _native_tasks() -> list[Task[Any]]: ...
@@ -144,6 +149,29 @@ class _SelectorDatagramTransport(_FlowControlMixin, DatagramTransport):
         waiter: Future[Any] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None: ...
+
+@disjoint_base
+class _SubprocessTransport(SubprocessTransport):
+    """The native half of a subprocess' transport; what is unusual is asyncio's own."""
+
+    _closed: bool
+    _exit_waiters: Any
+    _extra: dict[str, Any]
+    _finished: bool
+    _loop: Any
+    _pending_calls: Any
+    _pid: Any
+    _pipes: dict[int, Any]
+    _proc: Any
+    _protocol: Any
+    _returncode: Any
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def get_extra_info(self, name: str, default: Any = None) -> Any: ...
+    def get_pipe_transport(self, fd: int) -> Any: ...
+    def _process_exited(self, returncode: int, /) -> None: ...
+    def _try_finish(self) -> None: ...
+    def _call_connection_lost(self, exc: BaseException | None, /) -> None: ...
+    def __del__(self) -> None: ...
 
 @final
 class _UnixReadPipeTransport(ReadTransport):

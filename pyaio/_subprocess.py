@@ -82,7 +82,8 @@ class _UnixSubprocessTransport(
     @staticmethod
     def _paths(name: bytes, env: Any) -> Iterable[bytes]:
         """Where to look for the program, as Popen does."""
-        return [os.path.join(os.fsencode(folder), name) for folder in os.get_exec_path(env)]
+        join = os.path.join
+        return [join(os.fsencode(folder), name) for folder in os.get_exec_path(env)]
 
     @staticmethod
     def _environment(env: Any) -> list[bytes]:
@@ -103,9 +104,13 @@ class _UnixSubprocessTransport(
         proc._waitpid_lock = threading.Lock()
         if devnull >= 0:
             proc._devnull = devnull
-        for name, fd, mode in zip(("stdin", "stdout", "stderr"), files, ("wb", "rb", "rb")):
-            if fd >= 0:
-                setattr(proc, name, io.FileIO(fd, mode))
+        stdin, stdout, stderr = files
+        if stdin >= 0:
+            proc.stdin = io.FileIO(stdin, "wb")
+        if stdout >= 0:
+            proc.stdout = io.FileIO(stdout, "rb")
+        if stderr >= 0:
+            proc.stderr = io.FileIO(stderr, "rb")
         return proc
 
 

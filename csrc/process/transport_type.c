@@ -356,8 +356,14 @@ Subprocess_get_returncode(PyObject *op, PyObject *Py_UNUSED(unused))
 }
 
 static PyObject *
-Subprocess_get_pipe_transport(PyObject *op, PyObject *fd)
+Subprocess_get_pipe_transport(PyObject *op, PyObject *args, PyObject *kwargs)
 {
+    static char *names[] = {"fd", NULL};
+    PyObject *fd;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:get_pipe_transport",
+                                     names, &fd)) {
+        return NULL;
+    }
     if (SELF(op)->pipes == NULL && PyLong_CheckExact(fd)) {
         Py_RETURN_NONE;
     }
@@ -365,10 +371,12 @@ Subprocess_get_pipe_transport(PyObject *op, PyObject *fd)
 }
 
 static PyObject *
-Subprocess_get_extra_info(PyObject *op, PyObject *args)
+Subprocess_get_extra_info(PyObject *op, PyObject *args, PyObject *kwargs)
 {
+    static char *names[] = {"name", "default", NULL};
     PyObject *name, *fallback = Py_None;
-    if (!PyArg_UnpackTuple(args, "get_extra_info", 1, 2, &name, &fallback) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:get_extra_info", names,
+                                     &name, &fallback) ||
         pyaio_subprocess_popen(SELF(op)) == NULL) {
         return NULL;
     }
@@ -379,6 +387,9 @@ Subprocess_get_extra_info(PyObject *op, PyObject *args)
     }
     return Py_NewRef(value ? value : fallback);
 }
+
+#define KEYWORDS(function) \
+    (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
 
 static PyMethodDef subprocess_methods[] = {
     {"_process_exited", Subprocess_process_exited, METH_O, NULL},
@@ -392,12 +403,12 @@ static PyMethodDef subprocess_methods[] = {
      "Return the child's process id."},
     {"get_returncode", Subprocess_get_returncode, METH_NOARGS,
      "Return the child's exit code, None while it runs."},
-    {"get_pipe_transport", Subprocess_get_pipe_transport, METH_O,
-     "get_pipe_transport($self, fd, /)\n--\n\n"
+    {"get_pipe_transport", KEYWORDS(Subprocess_get_pipe_transport),
+     "get_pipe_transport($self, fd)\n--\n\n"
      "Return the transport of the pipe that is that descriptor in the child, "
      "or None."},
-    {"get_extra_info", Subprocess_get_extra_info, METH_VARARGS,
-     "get_extra_info($self, name, default=None, /)\n--\n\n"
+    {"get_extra_info", KEYWORDS(Subprocess_get_extra_info),
+     "get_extra_info($self, name, default=None)\n--\n\n"
      "Return what is known under that name: \"subprocess\" is the Popen."},
     {NULL, NULL, 0, NULL},
 };
