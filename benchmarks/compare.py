@@ -15,8 +15,9 @@ import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import floor
 import implementations
-from results import Results, Sample, as_markdown, as_text, slower_rows, table
+from results import Results, Sample, as_markdown, as_text, cpu_table, slower_rows, table
 from run import load_rows, usual_rows
 
 RUN = Path(__file__).with_name("run.py")
@@ -37,11 +38,17 @@ def parse_arguments() -> argparse.Namespace:
         "--impls",
         nargs="+",
         choices=implementations.NAMES,
-        help="default: all that are installed; asyncio is always run",
+        help="default: all loops that are installed; asyncio is always run",
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.1, help="length of a sample")
     parser.add_argument("--samples", type=int, default=3, help="samples in each process")
+    parser.add_argument(
+        "--repeat",
+        type=int,
+        metavar="N",
+        help="repetitions in a sample, the same for all, instead of --seconds",
+    )
     parser.add_argument("--core", type=int, default=_last_core(), help="the core to run on")
     parser.add_argument("--goal", action="store_true", help="show what is aimed at, too")
     parser.add_argument(
@@ -49,18 +56,19 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="list where pyaio took more CPU time than another, beyond the spread of the rounds",
     )
+    parser.add_argument("--cpu", action="store_true", help="show the CPU time of an operation")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the samples")
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="only see that every row works on asyncio and pyaio; the figures mean nothing",
+        help="only see that every row works on asyncio, pyaio and in C; the figures mean nothing",
     )
     arguments = parser.parse_args()
     arguments.rows = matching_rows(arguments.rows, parser) if arguments.rows else usual_rows()
     if arguments.quick:
         arguments.rounds, arguments.seconds, arguments.samples = 1, 0, 1
-        arguments.impls = arguments.impls or ["pyaio"]
+        arguments.impls = arguments.impls or ["pyaio", implementations.FLOOR]
     return arguments
 
 
@@ -78,7 +86,7 @@ def matching_rows(patterns: list[str], parser: argparse.ArgumentParser) -> list[
 
 def main() -> int:
     arguments = parse_arguments()
-    wanted = arguments.impls or implementations.NAMES
+    wanted = arguments.impls or implementations.LOOPS
     versions = {
         name: implementations.version(name)
         for name in implementations.NAMES
@@ -88,7 +96,7 @@ def main() -> int:
     absent = [name for name, version in versions.items() if not version]
     results = Results(platform.python_version(), _machine(), present)
     errors = compare(results, arguments)
-    lines = table(results, arguments.goal)
+    lines = cpu_table(results) if arguments.cpu else table(results, arguments.goal)
     print("  ".join(f"{name} {version}" for name, version in present.items()))
     if absent:
         print(f"not installed: {', '.join(absent)}")
@@ -111,6 +119,8 @@ def compare(results: Results, arguments: argparse.Namespace) -> list[str]:
         samples = results.rows[row] = {name: [] for name in names}
         for number in range(arguments.rounds):
             for name in names if number % 2 == 0 else reversed(names):
+                if name == implementations.FLOOR and not floor.has_row(row):
+                    continue
                 try:
                     samples[name].append(take(name, row, arguments))
                 except SampleError as error:
@@ -128,6 +138,8 @@ def take(implementation: str, row: str, arguments: argparse.Namespace) -> Sample
     """Time `row` on `implementation` in a new process."""
     command = [sys.executable, str(RUN), implementation, row]
     command += ["--seconds", str(arguments.seconds), "--samples", str(arguments.samples)]
+    if arguments.repeat is not None:
+        command += ["--repeat", str(arguments.repeat)]
     if arguments.core is not None:
         command += ["--core", str(arguments.core)]
     try:

@@ -106,7 +106,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--impls", nargs="+", choices=implementations.NAMES)
+    parser.add_argument("--impls", nargs="+", choices=implementations.LOOPS)
     parser.add_argument("--idle", type=int, default=10_000)
     parser.add_argument("--busy", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=60.0)
@@ -122,7 +122,7 @@ def main() -> int:
     lines = [["implementation", "kind", "bytes/idle connection", "echoes/s", "CPU µs/echo"]]
     failures = 0
     for kind in [arguments.kind] if arguments.kind else KINDS:
-        for name in arguments.impls or filter(implementations.version, implementations.NAMES):
+        for name in arguments.impls or filter(implementations.version, implementations.LOOPS):
             found = measure_apart(name, kind, options)
             if found is None:
                 failures += 1

@@ -7,19 +7,15 @@ sendfile and sock_sendfile answer each message of 64 bytes with a file of SIZE.
 import asyncio
 import ctypes
 import mmap
-import os
 import socket
 import ssl
-import subprocess
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from load import SIZES, make_certificate, start_load
 from measure import WrongResultError, register
 
-SOURCE = Path(__file__).with_name("load.c")
-SIZES = {"64b": 64, "1k": 1024, "32k": 32768, "64k": 65536, "1m": 1 << 20}
 CONNECTIONS = [1, 20, 50, 1000]
 # Of the many combinations these are in the table unless rows are chosen.
 USUAL = [("64b", 50), ("1k", 50), ("64k", 20), ("1m", 20)]
@@ -153,43 +149,12 @@ class Control(asyncio.Protocol):
         return await self.answer
 
 
-def compiled_load() -> Path:
-    """The load program, compiled unless that was done since its source changed."""
-    program = Path(tempfile.gettempdir()) / f"pyaio-load-{os.getuid()}-{SOURCE.stat().st_mtime_ns}"
-    if not program.exists():
-        partial = program.with_suffix(f".{os.getpid()}")
-        compiler = os.environ.get("CC", "cc")
-        subprocess.run([compiler, "-O2", "-o", partial, SOURCE], check=True)
-        partial.rename(program)
-    return program
-
-
 def server_context() -> ssl.SSLContext:
     """A context with a certificate of its own, made by the openssl command."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:
-        key, certificate = f"{folder}/key.pem", f"{folder}/certificate.pem"
-        command = [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-subj",
-            "/CN=bench",
-        ]
-        subprocess.run(
-            [*command, "-keyout", key, "-out", certificate], check=True, capture_output=True
-        )
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(*make_certificate(folder))
     return context
-
-
-def other_core() -> int:
-    """A core that this process is not pinned to; -1 for any."""
-    free = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0)
-    return min(free, default=-1)
 
 
 def file_of(size: int) -> Any:
@@ -237,7 +202,6 @@ def serve_sockets(kind: str, size: int) -> tuple[Any, int]:
 async def start(kind: str, size: int, connections: int) -> tuple[Any, Control]:
     """Serve, and start the load; return the server and what gives the load its orders."""
     loop = asyncio.get_running_loop()
-    program = compiled_load()
     server: Any
     address: int | str
     if kind == "udp":
@@ -249,11 +213,8 @@ async def start(kind: str, size: int, connections: int) -> tuple[Any, Control]:
         server, address = await serve_streams(kind, size)
     ready: asyncio.Future[Control] = loop.create_future()
     orders = await loop.create_server(lambda: Control(ready), "127.0.0.1", 0)
-    family = kind.partition("_")[0]
-    family = family if family in {"unix", "tls", "udp"} else "tcp"
-    arguments = [other_core(), orders.sockets[0].getsockname()[1], family, address, connections]
-    arguments += [64, size] if "sendfile" in kind else [size]
-    subprocess.Popen([program, *map(str, arguments)])
+    sizes = [64, size] if "sendfile" in kind else [size]
+    start_load(orders.sockets[0].getsockname()[1], kind, address, connections, *sizes)
     control = await ready
     orders.close()
     return server, control

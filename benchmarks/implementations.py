@@ -1,9 +1,12 @@
-"""The loops that are compared, and how a program turns each of them on."""
+"""What is compared: the loops, how a program turns each of them on, and the floor below them."""
 
 import asyncio
 import importlib
 import importlib.metadata
+import os
 import platform
+import shutil
+import subprocess
 from collections.abc import Callable
 
 STOCK = "asyncio"
@@ -14,13 +17,18 @@ DISTRIBUTIONS = {
     "rsloop": "rsloop",
     "pyaio": "pyaio-core",
 }
-NAMES = [STOCK, *DISTRIBUTIONS]
+LOOPS = [STOCK, *DISTRIBUTIONS]
+FLOOR = "c"  # no loop: programs of floor.py
+NAMES = [*LOOPS, FLOOR]
 
 
 def version(name: str) -> str | None:
     """The version of implementation `name` that is installed here; None where it is not."""
     if name == STOCK:
         return platform.python_version()
+    if name == FLOOR:
+        compiler = shutil.which(os.environ.get("CC", "cc"))
+        return compiler and subprocess.check_output([compiler, "-dumpversion"], text=True).strip()
     try:
         return importlib.metadata.version(DISTRIBUTIONS[name])
     except importlib.metadata.PackageNotFoundError:

@@ -10,7 +10,6 @@
  * the same line when they are done. Ends when the control connection does. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -23,6 +22,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "openssl.h"
 
 typedef struct {
     int fd;
@@ -51,47 +52,7 @@ fail(const char *what)
     exit(1);
 }
 
-/* --- TLS: the part of OpenSSL that is needed, without its headers --------- */
-
-#define SSL_CTRL_MODE 33
-#define SSL_PARTIAL_AND_MOVING_WRITES 3L
-#define SSL_ERROR_WANT_READ 2
-#define SSL_ERROR_WANT_WRITE 3
-
-static struct {
-    const void *(*TLS_client_method)(void);
-    void *(*SSL_CTX_new)(const void *);
-    void *(*SSL_new)(void *);
-    long (*SSL_ctrl)(void *, int, long, void *);
-    int (*SSL_set_fd)(void *, int);
-    int (*SSL_connect)(void *);
-    int (*SSL_read)(void *, void *, int);
-    int (*SSL_write)(void *, const void *, int);
-    int (*SSL_get_error)(const void *, int);
-} tls;
-
 static void *tls_context;
-
-static void
-load_tls(void)
-{
-    void *library = dlopen("libssl.so.3", RTLD_NOW);
-    if (library == NULL) {
-        fprintf(stderr, "%s\n", dlerror());
-        exit(1);
-    }
-#define LOAD(name) *(void **)&tls.name = dlsym(library, #name)
-    LOAD(TLS_client_method);
-    LOAD(SSL_CTX_new);
-    LOAD(SSL_new);
-    LOAD(SSL_ctrl);
-    LOAD(SSL_set_fd);
-    LOAD(SSL_connect);
-    LOAD(SSL_read);
-    LOAD(SSL_write);
-    LOAD(SSL_get_error);
-    tls_context = tls.SSL_CTX_new(tls.TLS_client_method());
-}
 
 static void *
 shake_hands(int fd)
@@ -301,7 +262,8 @@ main(int argc, char **argv)
     }
     int secure = strcmp(argv[3], "tls") == 0;
     if (secure) {
-        load_tls();
+        load_openssl();
+        tls_context = tls.SSL_CTX_new(tls.TLS_client_method());
     }
     for (long i = 0; i < count; i++) {
         connections[i].fd = connect_to(argv[3], argv[4]);

@@ -63,23 +63,39 @@ class WrongResultError(Exception):
     """A row did not do what it is timed for."""
 
 
-def time_row(row: Row, new_event_loop: NewEventLoop, seconds: float, samples: int) -> Timing:
-    """Time `row` on loops made by `new_event_loop`: `samples` samples of at least about
-    `seconds` seconds each."""
+# Does a row's work that many times; returns wall and CPU seconds.
+TakeSample = Callable[[int], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`samples` samples, each of at least about `seconds` seconds, or of `repeat` repetitions."""
+
+    seconds: float
+    samples: int
+    repeat: int | None = None
+
+    def carry_out(self, sample: TakeSample, operations: int) -> Timing:
+        """Take them; one repetition does `operations` operations."""
+        sample(1)  # what happens once, such as starting a server
+        repeat = self.repeat or _calibrate(sample, self.seconds)
+        taken = [sample(repeat) for _ in range(self.samples)]
+        to_ns = 1e9 / (repeat * operations)
+        walls = [wall * to_ns for wall, _ in taken]
+        return Timing(min(walls), min(cpu for _, cpu in taken) * to_ns, repeat, walls)
+
+
+def time_row(row: Row, new_event_loop: NewEventLoop, plan: Plan) -> Timing:
+    """Time `row` on loops made by `new_event_loop`."""
     with _Bench(row, new_event_loop) as bench:
-        repeat = _calibrate(bench, seconds)
-        taken = [bench.sample(repeat) for _ in range(samples)]
-    to_ns = 1e9 / (repeat * row.operations)
-    walls = [wall * to_ns for wall, _ in taken]
-    return Timing(min(walls), min(cpu for _, cpu in taken) * to_ns, repeat, walls)
+        return plan.carry_out(bench.sample, row.operations)
 
 
-def _calibrate(bench: "_Bench", seconds: float) -> int:
+def _calibrate(sample: TakeSample, seconds: float) -> int:
     """The repetitions that fill `seconds`; also the warm-up."""
-    bench.sample(1)  # what happens once, such as starting a server
     repeat = 1
     while True:
-        wall, _ = bench.sample(repeat)
+        wall, _ = sample(repeat)
         if wall >= seconds / 2:
             return max(1, round(repeat * seconds / wall))
         repeat = max(repeat + 1, min(repeat * 10, round(repeat * seconds / wall)))

@@ -114,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--impls", nargs="+", choices=implementations.NAMES)
+    parser.add_argument("--impls", nargs="+", choices=implementations.LOOPS)
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument(
         "--scale",
@@ -138,7 +138,7 @@ def main() -> None:
             "growth",
         ]
     ]
-    for name in arguments.impls or implementations.NAMES:
+    for name in arguments.impls or implementations.LOOPS:
         if arguments.impls or implementations.version(name):
             lines.append(describe(name, arguments.scale))
     print(as_markdown(lines) if arguments.markdown else as_text(lines))

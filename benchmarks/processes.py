@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 from typing import Any
 
-from echo import SIZES, other_core
+from load import SIZES, other_core
 from measure import register, row
 
 PIPE = subprocess.PIPE

@@ -85,6 +85,20 @@ def table(results: Results, with_goals: bool) -> list[list[str]]:
     return lines
 
 
+def cpu_table(results: Results) -> list[list[str]]:
+    """The same with the CPU time of an operation in µs, and its ratio."""
+    lines = [["row", *(f"{name} µs" for name in results.versions)]]
+    for row, samples in results.rows.items():
+        line = [row]
+        for name in results.versions:
+            taken = [sample.cpu_ns for sample in samples[name] if sample]
+            ratio = results.ratio(row, name, "cpu_ns")
+            cell = f"{min(taken) / 1e3:.1f}" if taken else _nothing(results, row, name)
+            line.append(f"{cell} ({_times(ratio.best)})" if ratio and name != STOCK else cell)
+        lines.append(line)
+    return lines
+
+
 def slower_rows(results: Results, ours: str) -> list[tuple[str, str, float]]:
     """Rows, others, and ratios of CPU time, where in its best round `ours` took more CPU time
     than the other in its worst."""
@@ -104,8 +118,12 @@ def _cell(results: Results, row: str, implementation: str) -> str:
     wall = results.ratio(row, implementation)
     cpu = results.ratio(row, implementation, "cpu_ns")
     if wall is None or cpu is None:
-        return "failed"
+        return _nothing(results, row, implementation)
     return f"{_times(wall.best)} ({_times(wall.low)}-{_times(wall.high)}) {_times(cpu.best)}"
+
+
+def _nothing(results: Results, row: str, implementation: str) -> str:
+    return "failed" if results.rows[row].get(implementation) else "-"
 
 
 def _goal_cells(reached: Ratio | None, goal: dict[str, float]) -> list[str]:

@@ -5,8 +5,8 @@ import importlib
 import json
 import os
 from dataclasses import asdict
-from typing import Any
 
+import floor
 import implementations
 import measure
 
@@ -44,6 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("rows", nargs="*", help="row names (default: the usual ones)")
     parser.add_argument("--seconds", type=float, default=0.1, help="length of a sample")
     parser.add_argument("--samples", type=int, default=3, help="samples per row")
+    parser.add_argument("--repeat", type=int, help="repetitions in a sample, instead")
     parser.add_argument("--core", type=int, help="pin this process to that core")
     return parser.parse_args()
 
@@ -52,16 +53,18 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.core is not None:
         os.sched_setaffinity(0, {arguments.core})
-    new_event_loop = implementations.activate(arguments.implementation)
-    loop = new_event_loop()
-    implementations.check_active(arguments.implementation, loop)
-    loop.close()
+    plan = measure.Plan(arguments.seconds, arguments.samples, arguments.repeat)
     rows = load_rows()
-    timings: dict[str, Any] = {}
-    for name in arguments.rows or usual_rows():
-        timing = measure.time_row(rows[name], new_event_loop, arguments.seconds, arguments.samples)
-        timings[name] = asdict(timing)
-    print(json.dumps(timings))
+    if arguments.implementation == implementations.FLOOR:
+        timings = {name: floor.time_row(name, plan) for name in arguments.rows}
+    else:
+        new_event_loop = implementations.activate(arguments.implementation)
+        loop = new_event_loop()
+        implementations.check_active(arguments.implementation, loop)
+        loop.close()
+        names = arguments.rows or usual_rows()
+        timings = {name: measure.time_row(rows[name], new_event_loop, plan) for name in names}
+    print(json.dumps({name: asdict(timing) for name, timing in timings.items()}))
 
 
 if __name__ == "__main__":
