@@ -260,13 +260,13 @@
 
 /* Interned strings, each reachable as state->str_<name>. */
 #define PYAIO_STATE_NAMES(X)          \
-    X(_call)                          \
     X(_call_connection_lost)          \
     X(_connect_pipes)                 \
-    X(_try_finish)                    \
     X(_active)                        \
     X(_originals)                     \
     X(_wakes_early)                   \
+    X(pipe_data_received)             \
+    X(pipe_connection_lost)           \
     X(process_exited)                 \
     X(disconnected)                   \
     X(returncode)                     \

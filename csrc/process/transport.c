@@ -53,45 +53,56 @@ pyaio_subprocess_pending(PyaioState *state, PyaioSubprocess *self)
 
 /* --- telling the protocol ------------------------------------------------ */
 
+/* Keeps a call until the protocol knows of us. */
 static int
-call_soon(PyaioState *state, PyaioSubprocess *self, PyObject *callback,
-          PyObject *argument)
+call_after_connecting(PyaioState *state, PyaioSubprocess *self,
+                      PyObject *const *args, Py_ssize_t count)
 {
-    PyObject *args[] = {self->loop, callback, argument};
-    PyObject *done = PyObject_VectorcallMethod(state->str_call_soon, args,
-                                               argument ? 3 : 2, NULL);
+    PyObject *pending = pyaio_subprocess_pending(state, self);
+    PyObject *data = PyTuple_New(count - 1);
+    for (Py_ssize_t i = 1; data != NULL && i < count; i++) {
+        PyTuple_SET_ITEM(data, i - 1, Py_NewRef(args[i]));
+    }
+    PyObject *pair = data ? PyTuple_Pack(2, args[0], data) : NULL;
+    PyObject *done =
+        pending && pair
+            ? PyObject_CallMethodOneArg(pending, state->str_append, pair)
+            : NULL;
+    Py_XDECREF(data);
+    Py_XDECREF(pair);
     Py_XDECREF(done);
     return done ? 0 : -1;
 }
 
-/* _call(callback[, argument]): now, or once the protocol knows of us. */
-static int
-call(PyaioState *state, PyaioSubprocess *self, PyObject *callback,
-     PyObject *argument)
+int
+pyaio_subprocess_call(PyaioState *state, PyaioSubprocess *self,
+                      PyObject *const *args, Py_ssize_t count)
 {
-    PyObject *done;
-    if (self->replaced) {
-        PyObject *args[] = {(PyObject *)self, callback, argument};
-        done = PyObject_VectorcallMethod(state->str__call, args,
-                                         argument ? 3 : 2, NULL);
+    if (self->connecting) {
+        return call_after_connecting(state, self, args, count);
     }
-    else if (!self->connecting) {
-        return call_soon(state, self, callback, argument);
+    PyObject *all[PYAIO_CALL_MOST + 1] = {self->loop ? self->loop : Py_None};
+    for (Py_ssize_t i = 0; i < count; i++) {
+        all[i + 1] = args[i];
     }
-    else {
-        PyObject *pending = pyaio_subprocess_pending(state, self);
-        PyObject *data =
-            !argument ? PyTuple_New(0) : PyTuple_Pack(1, argument);
-        PyObject *pair = data ? PyTuple_Pack(2, callback, data) : NULL;
-        done =
-            pending && pair
-                ? PyObject_CallMethodOneArg(pending, state->str_append, pair)
-                : NULL;
-        Py_XDECREF(data);
-        Py_XDECREF(pair);
-    }
+    PyObject *done = PyObject_VectorcallMethod(state->str_call_soon, all,
+                                               (size_t)count + 1, NULL);
     Py_XDECREF(done);
     return done ? 0 : -1;
+}
+
+/* _call(protocol.<name>, *args), with at most two of them, which may be
+ * NULL. */
+static int
+call_protocol(PyaioState *state, PyaioSubprocess *self, PyObject *name,
+              PyObject *first, PyObject *second)
+{
+    PyObject *method = PyObject_GetAttr(self->protocol, name);
+    PyObject *args[] = {method, first, second};
+    int err =
+        method ? pyaio_subprocess_call(state, self, args, first ? 3 : 1) : -1;
+    Py_XDECREF(method);
+    return err;
 }
 
 /* loop.call_soon(callback, *data) */
@@ -213,6 +224,49 @@ pyaio_subprocess_connect(PyaioState *state, PyaioSubprocess *self,
                                                     (PyObject *)self, waiter);
 }
 
+/* --- pipes --------------------------------------------------------------- */
+
+int
+pyaio_subprocess_pipe_data(PyaioState *state, PyaioSubprocess *self,
+                           PyObject *fd, PyObject *data)
+{
+    return call_protocol(state, self, state->str_pipe_data_received, fd, data);
+}
+
+int
+pyaio_subprocess_pipe_lost(PyaioState *state, PyaioSubprocess *self,
+                           PyObject *fd, PyObject *exc)
+{
+    return call_protocol(state, self, state->str_pipe_connection_lost, fd,
+                         exc) < 0
+               ? -1
+               : pyaio_subprocess_try_finish(state, self);
+}
+
+int
+pyaio_subprocess_close_pipes(PyaioState *state, const PyaioSubprocess *self)
+{
+    PyObject *protocols = self->pipes ? PyDict_Values(self->pipes) : NULL;
+    if (protocols == NULL) {
+        return self->pipes == NULL ? 0 : -1;
+    }
+    int err = 0;
+    for (Py_ssize_t i = 0; err == 0 && i < PyList_GET_SIZE(protocols); i++) {
+        PyObject *protocol = PyList_GET_ITEM(protocols, i);
+        if (protocol == Py_None) {
+            continue;
+        }
+        PyObject *pipe = PyObject_GetAttr(protocol, state->str_pipe);
+        PyObject *done =
+            pipe ? PyObject_CallMethodNoArgs(pipe, state->str_close) : NULL;
+        err = done ? 0 : -1;
+        Py_XDECREF(pipe);
+        Py_XDECREF(done);
+    }
+    Py_DECREF(protocols);
+    return err;
+}
+
 /* --- the end ------------------------------------------------------------- */
 
 static int
@@ -279,17 +333,9 @@ pyaio_subprocess_exited(PyaioState *state, PyaioSubprocess *self,
     if (self->proc != NULL && tell_popen(state, self->proc, returncode) < 0) {
         return -1;
     }
-    PyObject *method =
-        PyObject_GetAttr(self->protocol, state->str_process_exited);
-    int err = method ? call(state, self, method, NULL) : -1;
-    Py_XDECREF(method);
-    if (err == 0 && self->replaced) {
-        PyObject *done = PyObject_CallMethodNoArgs((PyObject *)self,
-                                                   state->str__try_finish);
-        err = done ? 0 : -1;
-        Py_XDECREF(done);
-    }
-    else if (err == 0) {
+    int err =
+        call_protocol(state, self, state->str_process_exited, NULL, NULL);
+    if (err == 0) {
         err = pyaio_subprocess_try_finish(state, self);
     }
     return err == 0 && self->wakes_early ? wake_waiters(state, self) : err;
@@ -346,7 +392,7 @@ pyaio_subprocess_try_finish(PyaioState *state, PyaioSubprocess *self)
         return lost;
     }
     self->finished = 1;
-    if (!self->connecting && !self->replaced) {
+    if (!self->connecting) {
         PyObject *context = pyaio_context_capture(state);
         if (context == NULL) {
             return -1;
@@ -357,7 +403,8 @@ pyaio_subprocess_try_finish(PyaioState *state, PyaioSubprocess *self)
     }
     PyObject *method =
         PyObject_GetAttr((PyObject *)self, state->str__call_connection_lost);
-    int err = method ? call(state, self, method, Py_None) : -1;
+    PyObject *args[] = {method, Py_None};
+    int err = method ? pyaio_subprocess_call(state, self, args, 2) : -1;
     Py_XDECREF(method);
     return err;
 }

@@ -71,6 +71,18 @@ int pyaio_subprocess_start(PyaioState *state, PyaioSubprocess *self,
 /* Queues what tells the protocol of the transport. */
 int pyaio_subprocess_connect(PyaioState *state, PyaioSubprocess *self,
                              PyObject *waiter);
+enum { PYAIO_CALL_MOST = 4 };
+
+/* loop.call_soon(*args), now or once the protocol knows of the transport: a
+ * callback and its arguments, PYAIO_CALL_MOST at most. */
+int pyaio_subprocess_call(PyaioState *state, PyaioSubprocess *self,
+                          PyObject *const *args, Py_ssize_t count);
+int pyaio_subprocess_pipe_data(PyaioState *state, PyaioSubprocess *self,
+                               PyObject *fd, PyObject *data);
+int pyaio_subprocess_pipe_lost(PyaioState *state, PyaioSubprocess *self,
+                               PyObject *fd, PyObject *exc);
+int pyaio_subprocess_close_pipes(PyaioState *state,
+                                 const PyaioSubprocess *self);
 /* The child has ended: _process_exited(). */
 int pyaio_subprocess_exited(PyaioState *state, PyaioSubprocess *self,
                             PyObject *returncode);

@@ -9,17 +9,32 @@
 #define STATE(op) pyaio_state_of(op)
 #define SELF(op) ((PyaioSubprocess *)(op))
 
-/* stock.BaseSubprocessTransport.<name>(op, argument) */
+/* stock.BaseSubprocessTransport.<name>(op, *args) */
 static PyObject *
-call_stock(PyaioState *state, const char *name, PyObject *op,
-           PyObject *argument)
+call_stock_with(PyObject *op, const char *name, PyObject *const *args,
+                Py_ssize_t count)
 {
-    PyObject *method = PyObject_GetAttrString(state->stock_Subprocess, name);
-    PyObject *done =
-        method ? PyObject_CallFunctionObjArgs(method, op, argument, NULL)
-               : NULL;
+    PyObject *all = PyTuple_New(count + 1);
+    if (all == NULL) {
+        return NULL;
+    }
+    PyTuple_SET_ITEM(all, 0, Py_NewRef(op));
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyTuple_SET_ITEM(all, i + 1, Py_NewRef(args[i]));
+    }
+    PyObject *method =
+        PyObject_GetAttrString(STATE(op)->stock_Subprocess, name);
+    PyObject *done = method ? PyObject_Call(method, all, NULL) : NULL;
     Py_XDECREF(method);
+    Py_DECREF(all);
     return done;
+}
+
+/* The same with one argument, or none for NULL. */
+static PyObject *
+call_stock(const char *name, PyObject *op, PyObject *argument)
+{
+    return call_stock_with(op, name, &argument, argument != NULL);
 }
 
 /* --- construction -------------------------------------------------------- */
@@ -236,7 +251,7 @@ Subprocess_finalize(PyObject *op)
         return;
     }
     PyObject *raised = PyErr_GetRaisedException();
-    PyObject *done = call_stock(state, "__del__", op, NULL);
+    PyObject *done = call_stock("__del__", op, NULL);
     if (done == NULL) {
         PyErr_WriteUnraisable(op);
     }
@@ -294,7 +309,7 @@ Subprocess_process_exited(PyObject *op, PyObject *returncode)
     PyaioSubprocess *self = SELF(op);
     if (!is_usual(state, self) || returncode == Py_None ||
         !pyaio_is_none(self->returncode)) {
-        return call_stock(state, "_process_exited", op, returncode);
+        return call_stock("_process_exited", op, returncode);
     }
     return pyaio_none_or_error(
         pyaio_subprocess_exited(state, self, returncode));
@@ -306,9 +321,50 @@ Subprocess_try_finish(PyObject *op, PyObject *Py_UNUSED(unused))
     PyaioState *state = STATE(op);
     PyaioSubprocess *self = SELF(op);
     if (!is_usual(state, self) || self->finished) {
-        return call_stock(state, "_try_finish", op, NULL);
+        return call_stock("_try_finish", op, NULL);
     }
     return pyaio_none_or_error(pyaio_subprocess_try_finish(state, self));
+}
+
+static PyObject *
+Subprocess_call(PyObject *op, PyObject *const *args, Py_ssize_t count)
+{
+    if (SELF(op)->from_stock || count < 1 || count > PYAIO_CALL_MOST) {
+        return call_stock_with(op, "_call", args, count);
+    }
+    return pyaio_none_or_error(
+        pyaio_subprocess_call(STATE(op), SELF(op), args, count));
+}
+
+typedef int (*PipeEvent)(PyaioState *state, PyaioSubprocess *self,
+                         PyObject *fd, PyObject *what);
+
+static PyObject *
+tell_of_pipe(PyObject *op, PyObject *const *args, Py_ssize_t count,
+             PipeEvent event, const char *name)
+{
+    PyaioState *state = STATE(op);
+    PyaioSubprocess *self = SELF(op);
+    if (count != 2 || !is_usual(state, self) || self->finished) {
+        return call_stock_with(op, name, args, count);
+    }
+    return pyaio_none_or_error(event(state, self, args[0], args[1]));
+}
+
+static PyObject *
+Subprocess_pipe_data_received(PyObject *op, PyObject *const *args,
+                              Py_ssize_t count)
+{
+    return tell_of_pipe(op, args, count, pyaio_subprocess_pipe_data,
+                        "_pipe_data_received");
+}
+
+static PyObject *
+Subprocess_pipe_connection_lost(PyObject *op, PyObject *const *args,
+                                Py_ssize_t count)
+{
+    return tell_of_pipe(op, args, count, pyaio_subprocess_pipe_lost,
+                        "_pipe_connection_lost");
 }
 
 static PyObject *
@@ -317,7 +373,7 @@ Subprocess_call_connection_lost(PyObject *op, PyObject *exc)
     PyaioState *state = STATE(op);
     PyaioSubprocess *self = SELF(op);
     if (!is_usual(state, self)) {
-        return call_stock(state, "_call_connection_lost", op, exc);
+        return call_stock("_call_connection_lost", op, exc);
     }
     return pyaio_none_or_error(pyaio_subprocess_lose(state, self, exc));
 }
@@ -329,11 +385,12 @@ Subprocess_close(PyObject *op, PyObject *Py_UNUSED(unused))
     if (self->closed) {
         Py_RETURN_NONE;
     }
-    if (self->pipes != NULL || pyaio_is_none(self->returncode)) {
-        return call_stock(STATE(op), "close", op, NULL);
+    if (self->from_stock || pyaio_is_none(self->returncode) ||
+        (self->pipes != NULL && !is_usual(STATE(op), self))) {
+        return call_stock("close", op, NULL);
     }
     self->closed = 1;
-    Py_RETURN_NONE;
+    return pyaio_none_or_error(pyaio_subprocess_close_pipes(STATE(op), self));
 }
 
 static PyObject *
@@ -356,6 +413,16 @@ Subprocess_get_returncode(PyObject *op, PyObject *Py_UNUSED(unused))
 }
 
 static PyObject *
+get_pipes(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyaioSubprocess *self = SELF(op);
+    if (self->pipes == NULL && (self->pipes = PyDict_New()) == NULL) {
+        return NULL;
+    }
+    return Py_NewRef(self->pipes);
+}
+
+static PyObject *
 Subprocess_get_pipe_transport(PyObject *op, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"fd", NULL};
@@ -364,10 +431,20 @@ Subprocess_get_pipe_transport(PyObject *op, PyObject *args, PyObject *kwargs)
                                      names, &fd)) {
         return NULL;
     }
-    if (SELF(op)->pipes == NULL && PyLong_CheckExact(fd)) {
-        Py_RETURN_NONE;
+    if (SELF(op)->from_stock) {
+        return call_stock("get_pipe_transport", op, fd);
     }
-    return call_stock(STATE(op), "get_pipe_transport", op, fd);
+    PyObject *pipes = get_pipes(op, NULL);
+    PyObject *protocol = pipes ? PyDict_GetItemWithError(pipes, fd) : NULL;
+    PyObject *pipe = NULL;
+    if (protocol != NULL) {
+        pipe = PyObject_GetAttr(protocol, STATE(op)->str_pipe);
+    }
+    else if (!PyErr_Occurred()) {
+        pipe = Py_NewRef(Py_None);
+    }
+    Py_XDECREF(pipes);
+    return pipe;
 }
 
 static PyObject *
@@ -391,8 +468,13 @@ Subprocess_get_extra_info(PyObject *op, PyObject *args, PyObject *kwargs)
 #define KEYWORDS(function) \
     (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
 
+#define FAST(function) (PyCFunction)(void (*)(void)) function, METH_FASTCALL
+
 static PyMethodDef subprocess_methods[] = {
     {"_process_exited", Subprocess_process_exited, METH_O, NULL},
+    {"_call", FAST(Subprocess_call), NULL},
+    {"_pipe_data_received", FAST(Subprocess_pipe_data_received), NULL},
+    {"_pipe_connection_lost", FAST(Subprocess_pipe_connection_lost), NULL},
     {"_try_finish", Subprocess_try_finish, METH_NOARGS, NULL},
     {"_call_connection_lost", Subprocess_call_connection_lost, METH_O, NULL},
     {"close", Subprocess_close, METH_NOARGS,
@@ -456,16 +538,6 @@ set_extra(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
     }
     Py_XSETREF(SELF(op)->extra, Py_XNewRef(value));
     return 0;
-}
-
-static PyObject *
-get_pipes(PyObject *op, void *Py_UNUSED(closure))
-{
-    PyaioSubprocess *self = SELF(op);
-    if (self->pipes == NULL && (self->pipes = PyDict_New()) == NULL) {
-        return NULL;
-    }
-    return Py_NewRef(self->pipes);
 }
 
 static int
