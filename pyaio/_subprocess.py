@@ -51,6 +51,7 @@ def _originals() -> Iterable[tuple[Any, str, Any]]:
 
 
 ORIGINALS = tuple(_originals())
+WAITERS_ARE_A_SET = "add" in Base._wait.__code__.co_names
 USES_VFORK = bool(getattr(subprocess, "_USE_VFORK", True))
 
 
@@ -72,7 +73,11 @@ class _UnixSubprocessTransport(
     # Without it the child is Popen's own: until one of those was seen.
     _originals: tuple[Any, ...] | None = None
     _wakes_early = "_exit_waiters" in Base._process_exited.__code__.co_names
-    _new_exit_waiters = staticmethod(set if "add" in Base._wait.__code__.co_names else list)
+
+    @staticmethod
+    def _new_exit_waiters() -> Any:
+        """What holds the futures of those in wait()."""
+        return set() if WAITERS_ARE_A_SET else []
 
     def _start(self, *args: Any, **kwargs: Any) -> None:
         super()._start(*args, **kwargs)
