@@ -45,7 +45,9 @@ class Log(asyncio.DatagramProtocol):
         self.note("pause")
 
     def resume_writing(self):
-        self.note("resume", self.transport.get_write_buffer_size())
+        # How much is left below the mark is the kernel's to say.
+        low, _ = self.transport.get_write_buffer_limits()
+        self.note("resume", self.transport.get_write_buffer_size() <= low)
 
     def connection_lost(self, error):
         self.note("lost", error)
