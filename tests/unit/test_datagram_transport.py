@@ -45,9 +45,7 @@ class Log(asyncio.DatagramProtocol):
         self.note("pause")
 
     def resume_writing(self):
-        # How much is left below the mark is the kernel's to say.
-        low, _ = self.transport.get_write_buffer_limits()
-        self.note("resume", self.transport.get_write_buffer_size() <= low)
+        self.note("resume", self.transport.get_write_buffer_size())
 
     def connection_lost(self, error):
         self.note("lost", error)
