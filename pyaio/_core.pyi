@@ -176,6 +176,21 @@ class _SubprocessTransport(SubprocessTransport):
     def _call_connection_lost(self, exc: BaseException | None, /) -> None: ...
     def __del__(self) -> None: ...
 
+@disjoint_base
+class _WriteSubprocessPipe:
+    """The native half of the protocol of a child's standard input."""
+
+    disconnected: bool
+    fd: Any
+    pipe: Any
+    proc: Any
+    def connection_lost(self, exc: BaseException | None, /) -> None: ...
+
+class _ReadSubprocessPipe(_WriteSubprocessPipe):
+    """The native half of the protocol of a child's standard output or error."""
+
+    def data_received(self, data: bytes, /) -> None: ...
+
 @final
 class _UnixReadPipeTransport(ReadTransport):
     """The transport of a pipe's reading end on a native loop."""

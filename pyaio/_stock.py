@@ -6,6 +6,7 @@ Imported before anything is installed, so that these stay the stock objects.
 from __future__ import annotations
 
 import asyncio
+import asyncio.base_subprocess
 import asyncio.constants
 import asyncio.sslproto
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ taskgroups: Any = asyncio.taskgroups
 tasks: Any = asyncio.tasks
 timeouts: Any = asyncio.timeouts
 unix_events: Any = asyncio.unix_events
+base_subprocess: Any = asyncio.base_subprocess
 
 if TYPE_CHECKING:
     from asyncio import (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _posixsubprocess
 import functools
-import io
 import os
 import subprocess
 import threading
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
 Popen: Any = subprocess.Popen
 Base: Any = _stock.UnixSubprocessTransport.__base__
+WritePipe: Any = _stock.base_subprocess.WriteSubprocessPipeProto
+ReadPipe: Any = _stock.base_subprocess.ReadSubprocessPipeProto
 # The attributes of a Popen with a child, as far as they are the same for all of ours.
 ATTRIBUTES = {
     "_child_created": True,
@@ -34,23 +35,40 @@ ATTRIBUTES = {
 }
 
 
-def _originals() -> Iterable[tuple[Any, str, Any]]:
-    """What a program may replace in order to be called for every child."""
-    places = [
-        (subprocess, ("Popen", "_fork_exec", "_USE_VFORK")),
-        (Popen, ("__init__", "_get_handles", "_execute_child")),
-        (_posixsubprocess, ("fork_exec",)),
-        (os, ("posix_spawn", "pipe")),
-        (_stock.UnixSubprocessTransport, ("_start",)),
-        (Base, [name for name, value in vars(Base).items() if callable(value)]),
-    ]
+def _methods(*classes: Any) -> list[str]:
+    """The names of what is callable in the classes themselves."""
+    return [name for owner in classes for name in vars(owner) if callable(getattr(owner, name))]
+
+
+def _entries(places: Iterable[tuple[Any, Iterable[str]]]) -> Iterable[tuple[Any, str, Any]]:
     for owner, names in places:
         for name in names:
             if hasattr(owner, name):
                 yield owner, name, getattr(owner, name)
 
 
-ORIGINALS = tuple(_originals())
+def _originals() -> tuple[tuple[Any, ...], ...]:
+    """What a program may replace in order to be called for every child.
+
+    Classes, the methods of these, and functions, the latter two with their owners and names.
+    """
+    pipes = (WritePipe, ReadPipe)
+    methods = {
+        Popen: ("__init__", "_get_handles", "_execute_child"),
+        _stock.UnixSubprocessTransport: ("_start",),
+        Base: _methods(Base),
+        **dict.fromkeys(pipes, _methods(*pipes)),
+    }
+    functions = [
+        (subprocess, ("Popen", "_fork_exec", "_USE_VFORK")),
+        (_posixsubprocess, ("fork_exec",)),
+        (os, ("posix_spawn", "pipe")),
+        (_stock.base_subprocess, [pipe.__name__ for pipe in pipes]),
+    ]
+    return tuple(methods), tuple(_entries(methods.items())), tuple(_entries(functions))
+
+
+ORIGINALS = _originals()
 WAITERS_ARE_A_SET = "add" in Base._wait.__code__.co_names
 USES_VFORK = bool(getattr(subprocess, "_USE_VFORK", True))
 
@@ -64,6 +82,21 @@ def _attributes_are_known(proc: Any) -> bool:
     return all(vars(proc)[name] == ATTRIBUTES[name] for name in fixed)
 
 
+class WriteSubprocessPipeProto(
+    _core._WriteSubprocessPipe,
+    WritePipe,  # type: ignore[misc]
+):
+    """The protocol of the pipe that is a child's standard input."""
+
+
+class ReadSubprocessPipeProto(
+    _core._ReadSubprocessPipe,
+    WriteSubprocessPipeProto,
+    ReadPipe,  # type: ignore[misc]
+):
+    """The protocol of a pipe that is a child's standard output or error."""
+
+
 class _UnixSubprocessTransport(
     _core._SubprocessTransport,
     _stock.UnixSubprocessTransport,  # type: ignore[misc]
@@ -72,6 +105,7 @@ class _UnixSubprocessTransport(
 
     # Without it the child is Popen's own: until one of those was seen.
     _originals: tuple[Any, ...] | None = None
+    _pipe_protocols = (WriteSubprocessPipeProto, ReadSubprocessPipeProto)
     _wakes_early = "_exit_waiters" in Base._process_exited.__code__.co_names
 
     @staticmethod
@@ -102,20 +136,14 @@ class _UnixSubprocessTransport(
         return pairs
 
     @staticmethod
-    def _popen(args: Any, pid: int, returncode: Any, devnull: int, files: Iterable[int]) -> Any:
-        """The Popen of a child that was started already."""
+    def _popen(args: Any, pid: int, returncode: Any, devnull: int, *pipes: Any) -> Any:
+        """The Popen of a child that was started already, and our ends of its pipes."""
         proc = Popen.__new__(Popen)
         proc.__dict__ = {**ATTRIBUTES, "args": args, "pid": pid, "returncode": returncode}
         proc._waitpid_lock = threading.Lock()
         if devnull >= 0:
             proc._devnull = devnull
-        stdin, stdout, stderr = files
-        if stdin >= 0:
-            proc.stdin = io.FileIO(stdin, "wb")
-        if stdout >= 0:
-            proc.stdout = io.FileIO(stdout, "rb")
-        if stderr >= 0:
-            proc.stderr = io.FileIO(stderr, "rb")
+        proc.stdin, proc.stdout, proc.stderr = pipes
         return proc
 
 

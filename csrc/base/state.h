@@ -67,6 +67,8 @@
     X(ConnectCoroutine)      \
     X(Child)                 \
     X(Subprocess)            \
+    X(ChildWriter)           \
+    X(ChildReader)           \
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */
@@ -278,6 +280,13 @@
     X(start_new_session)              \
     X(process_group)                  \
     X(_process_exited)                \
+    X(_pipe_protocols)                \
+    X(_pipe_data_received)            \
+    X(_pipe_connection_lost)          \
+    X(connect_read_pipe)              \
+    X(connect_write_pipe)             \
+    X(_make_read_pipe_transport)      \
+    X(_make_write_pipe_transport)     \
     X(Task)                           \
     X(Timeout)                        \
     X(_add_reader)                    \
@@ -513,6 +522,8 @@ typedef struct PyaioState {
     unsigned long fork_generation; /* counts the forks this process came of */
 
     PyObject *snapshot;        /* owned: base/context.h, or NULL */
+    uint64_t child_classes;    /* process/transport_type.c: the version of the
+                               classes that were found unchanged */
     Py_ssize_t context_offset; /* in a Context, 0 where not verified */
 
     /* Offsets in the thread state, 0 where they could not be verified. */

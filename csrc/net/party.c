@@ -9,8 +9,10 @@ wake_waiter_run(PyaioState *state, PyObject *waiter, PyObject *Py_UNUSED(b))
 {
     PyaioFuture *future = pyaio_as_native_future(state, waiter);
     if (future != NULL &&
-        pyaio_future_state(future) == PYAIO_FUTURE_CANCELLED) {
-        return 0;
+        pyaio_future_state(future) != PYAIO_FUTURE_FINISHED) {
+        return pyaio_future_state(future) == PYAIO_FUTURE_CANCELLED
+                   ? 0
+                   : pyaio_future_set_result(state, future, Py_None);
     }
     PyObject *result = PyObject_CallFunctionObjArgs(
         state->set_unless_cancelled, waiter, Py_None, NULL);

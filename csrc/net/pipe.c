@@ -165,6 +165,43 @@ pyaio_pipe_setup(PyaioState *state, PyaioPipe *self, PyObject *loop,
     return queue_beginning(state, self, waiter, devices || !S_ISCHR(mode));
 }
 
+PyObject *
+pyaio_pipe_to_child(PyaioState *state, PyTypeObject *type, PyObject *loop,
+                    PyObject *file, int fd, PyObject *protocol)
+{
+    PyaioPipe *self = (PyaioPipe *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    pyaio_flow_init(&self->flow);
+    self->readable = type == state->ReadPipe_type ? &pyaio_pipe_read_ready
+                                                  : &pyaio_pipe_peer_ready;
+    self->fd = fd;
+    self->is_file = 1;
+    self->extra = PyDict_New();
+    self->read_context = pyaio_context_capture(state);
+    /* The other flags that can be set are 0 in a pipe that is new. */
+    if (self->extra == NULL || self->read_context == NULL ||
+        PyDict_SetItem(self->extra, state->str_pipe, file) < 0) {
+        goto error;
+    }
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        goto error;
+    }
+    self->loop = Py_NewRef(loop);
+    self->sched = pyaio_scheduler_of(state, loop);
+    self->protocol = Py_NewRef(protocol);
+    if (pyaio_pipe_watch_readable(self) < 0) {
+        goto error;
+    }
+    self->pipe = Py_NewRef(file);
+    return (PyObject *)self;
+error:
+    Py_DECREF(self);
+    return NULL;
+}
+
 /* --- the end ------------------------------------------------------------- */
 
 static PyObject *

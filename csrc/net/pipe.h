@@ -51,6 +51,12 @@ typedef struct {
 int pyaio_pipe_setup(PyaioState *state, PyaioPipe *self, PyObject *loop,
                      PyObject *pipe, PyObject *protocol, PyObject *waiter,
                      PyObject *extra, int devices, const char *refusal);
+/* The transport of our end of a child's pipe, which is open, watched from now
+ * on; its protocol is not told of it. `type` is that of a reader or a writer,
+ * `file` owns the descriptor. A new reference, or NULL with an exception. */
+PyObject *pyaio_pipe_to_child(PyaioState *state, PyTypeObject *type,
+                              PyObject *loop, PyObject *file, int fd,
+                              PyObject *protocol);
 /* The number for a system call; -1 with OSError where the pipe was closed. */
 int pyaio_pipe_descriptor(PyaioState *state, PyaioPipe *self);
 /* Watches it for being readable, unless closing or paused. */

@@ -9,5 +9,6 @@ PyObject *pyaio_py_watch_child(PyObject *module, PyObject *args);
 
 int pyaio_child_init(PyObject *module);
 int pyaio_subprocess_init(PyObject *module);
+int pyaio_child_pipe_init(PyObject *module);
 
 #endif

@@ -3,24 +3,46 @@
 #include "base/context.h"
 #include "base/errors.h"
 #include "net/party.h"
+#include "process/child_pipe.h"
 #include "sched/sched.h"
 #include "task/future.h"
 
 /* --- what is made when somebody looks ------------------------------------ */
 
+PyObject *
+pyaio_subprocess_file(PyaioState *state, PyaioSubprocess *self, int number)
+{
+    if (self->ends[number] == NULL && self->files[number] >= 0) {
+        self->ends[number] =
+            PyObject_CallFunction(state->FileIO, "is", self->files[number],
+                                  number == 0 ? "wb" : "rb");
+        if (self->ends[number] != NULL) {
+            self->files[number] = -1; /* it closes the descriptor */
+        }
+        return self->ends[number];
+    }
+    return self->ends[number] ? self->ends[number] : Py_None;
+}
+
 /* Stock's attribute `subprocess` of the transport and in its information. */
 PyObject *
-pyaio_subprocess_popen(PyaioSubprocess *self)
+pyaio_subprocess_popen(PyaioState *state, PyaioSubprocess *self)
 {
     if (self->proc == NULL && self->args != NULL) {
+        PyObject *ends[3];
+        for (int i = 0; i < 3; i++) {
+            ends[i] = pyaio_subprocess_file(state, self, i);
+            if (ends[i] == NULL) {
+                return NULL;
+            }
+        }
         self->proc = PyObject_CallMethod(
-            (PyObject *)self, "_popen", "OOOi(iii)", self->args, self->pid,
+            (PyObject *)self, "_popen", "OOOiOOO", self->args, self->pid,
             self->returncode ? self->returncode : Py_None, self->devnull,
-            self->files[0], self->files[1], self->files[2]);
+            ends[0], ends[1], ends[2]);
         if (self->proc == NULL) {
             return NULL;
         }
-        self->files[0] = self->files[1] = self->files[2] = -1;
         Py_CLEAR(self->args);
         if ((self->extra == NULL && (self->extra = PyDict_New()) == NULL) ||
             PyDict_SetItemString(self->extra, "subprocess", self->proc) < 0) {
@@ -160,7 +182,7 @@ end_waiting(PyaioState *state, PyObject *waiter, PyObject *exc)
                : pyaio_future_set_result(state, future, Py_None);
 }
 
-/* Where stock has a task that connects no pipes. */
+/* Where stock has a task. */
 static int
 connect_run(PyaioState *state, PyObject *a, PyObject *waiter)
 {
@@ -169,7 +191,8 @@ connect_run(PyaioState *state, PyObject *a, PyObject *waiter)
         return 0;
     }
     PyaioParty party = {state, self->loop, a, self->protocol};
-    if (pyaio_party_queue_made(&party, NULL) == 0 &&
+    if (pyaio_child_pipes_connect(state, self) == 0 &&
+        pyaio_party_queue_made(&party, NULL) == 0 &&
         call_pending(state, self) == 0) {
         return end_waiting(state, waiter, NULL);
     }
@@ -177,7 +200,10 @@ connect_run(PyaioState *state, PyObject *a, PyObject *waiter)
         return -1;
     }
     PyObject *exc = PyErr_GetRaisedException();
-    int err = end_waiting(state, waiter, exc);
+    int err = pyaio_child_pipes_abandon(state, self);
+    if (err == 0) {
+        err = end_waiting(state, waiter, exc);
+    }
     Py_DECREF(exc);
     return err;
 }
@@ -212,9 +238,11 @@ int
 pyaio_subprocess_connect(PyaioState *state, PyaioSubprocess *self,
                          PyObject *waiter)
 {
-    PyaioScheduler *sched = pyaio_sched_direct(
-        state, self->loop, PYAIO_LOOP_CALL_SOON | PYAIO_LOOP_CREATE_TASK);
-    if (sched == NULL || sched->task_factory != NULL || self->pipes != NULL ||
+    PyaioScheduler *sched =
+        pyaio_sched_direct(state, self->loop,
+                           PYAIO_LOOP_CALL_SOON | PYAIO_LOOP_CREATE_TASK |
+                               PYAIO_LOOP_CREATE_FUTURE | PYAIO_LOOP_PIPES);
+    if (sched == NULL || sched->task_factory != NULL ||
         pyaio_as_native_future(state, waiter) == NULL) {
         return connect_in_task(state, self, waiter);
     }

@@ -30,7 +30,8 @@ typedef struct {
     PyObject *pending;      /* owned: deque of calls, or NULL for none yet */
     PyObject *args;         /* owned: of the child that we started, or NULL */
     PyObject *context;      /* base/context.h: of what connects the pipes */
-    int files[3];           /* ends of pipes for the Popen, -1 for none */
+    PyObject *ends[3];      /* owned: file objects of our ends of its pipes */
+    int files[3];           /* descriptors of those that have none yet; -1 */
     int devnull;            /* which it shows, too */
     uint8_t closed;
     uint8_t finished;
@@ -89,8 +90,12 @@ int pyaio_subprocess_exited(PyaioState *state, PyaioSubprocess *self,
 int pyaio_subprocess_try_finish(PyaioState *state, PyaioSubprocess *self);
 int pyaio_subprocess_lose(PyaioState *state, PyaioSubprocess *self,
                           PyObject *exc);
+/* The file object of our end of a pipe, borrowed: None where there is no
+ * pipe. */
+PyObject *pyaio_subprocess_file(PyaioState *state, PyaioSubprocess *self,
+                                int number);
 /* The Popen, borrowed: None where there is none. */
-PyObject *pyaio_subprocess_popen(PyaioSubprocess *self);
+PyObject *pyaio_subprocess_popen(PyaioState *state, PyaioSubprocess *self);
 PyObject *pyaio_subprocess_exit_waiters(PyaioSubprocess *self);
 PyObject *pyaio_subprocess_pending(PyaioState *state, PyaioSubprocess *self);
 

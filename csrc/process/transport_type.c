@@ -46,25 +46,70 @@ typedef struct {
     PyObject *waiter;
 } Construction;
 
-/* Whether stock's classes and what Popen calls are what they were when the
- * Python half of the transport was made, which lists them. */
+/* Whether each of these is what it was: triples (owner, name, value). */
 static int
-is_original(PyaioState *state, PyObject *op)
+are_same(PyObject *entries)
 {
-    PyObject *originals = PyObject_GetAttr(op, state->str__originals);
-    if (originals == NULL || !PyTuple_Check(originals)) {
-        Py_XDECREF(originals);
-        return originals ? 0 : -1;
-    }
     int same = 1;
-    for (Py_ssize_t i = 0; same == 1 && i < PyTuple_GET_SIZE(originals); i++) {
-        PyObject *entry = PyTuple_GET_ITEM(originals, i);
+    for (Py_ssize_t i = 0; same && i < PyTuple_GET_SIZE(entries); i++) {
+        PyObject *entry = PyTuple_GET_ITEM(entries, i);
         PyObject *now = PyObject_GetAttr(PyTuple_GET_ITEM(entry, 0),
                                          PyTuple_GET_ITEM(entry, 1));
         same = now == PyTuple_GET_ITEM(entry, 2);
         PyErr_Clear();
         Py_XDECREF(now);
     }
+    return same;
+}
+
+/* A number that grows with any change of the classes; 0 where that cannot be
+ * said. */
+static uint64_t
+version_of(PyObject *classes)
+{
+    uint64_t sum = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(classes); i++) {
+        unsigned tag =
+            ((PyTypeObject *)PyTuple_GET_ITEM(classes, i))->tp_version_tag;
+        if (tag == 0) {
+            return 0;
+        }
+        sum += tag;
+    }
+    return sum;
+}
+
+static int
+classes_are_same(PyaioState *state, PyObject *classes, PyObject *entries)
+{
+    uint64_t version = version_of(classes);
+    if (version != 0 && version == state->child_classes) {
+        return 1;
+    }
+    state->child_classes = 0;
+    if (!are_same(entries)) {
+        return 0;
+    }
+    state->child_classes = version_of(classes);
+    return 1;
+}
+
+/* Whether stock's classes and what Popen calls are what they were when the
+ * Python half of the transport was made, which lists them. */
+static int
+is_original(PyaioState *state, PyObject *op)
+{
+    PyObject *classes, *methods, *functions;
+    PyObject *originals = PyObject_GetAttr(op, state->str__originals);
+    if (originals == NULL || !PyTuple_Check(originals)) {
+        Py_XDECREF(originals);
+        return originals ? 0 : -1;
+    }
+    int same =
+        PyArg_ParseTuple(originals, "O!O!O!", &PyTuple_Type, &classes,
+                         &PyTuple_Type, &methods, &PyTuple_Type, &functions)
+            ? are_same(functions) && classes_are_same(state, classes, methods)
+            : -1;
     Py_DECREF(originals);
     return same;
 }
@@ -221,6 +266,9 @@ Subprocess_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->pending);
     Py_VISIT(self->args);
     Py_VISIT(self->context);
+    for (int i = 0; i < 3; i++) {
+        Py_VISIT(self->ends[i]);
+    }
     return 0;
 }
 
@@ -239,6 +287,9 @@ Subprocess_clear(PyObject *op)
     Py_CLEAR(self->pending);
     Py_CLEAR(self->args);
     Py_CLEAR(self->context);
+    for (int i = 0; i < 3; i++) {
+        Py_CLEAR(self->ends[i]);
+    }
     return 0;
 }
 
@@ -454,7 +505,7 @@ Subprocess_get_extra_info(PyObject *op, PyObject *args, PyObject *kwargs)
     PyObject *name, *fallback = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:get_extra_info", names,
                                      &name, &fallback) ||
-        pyaio_subprocess_popen(SELF(op)) == NULL) {
+        pyaio_subprocess_popen(STATE(op), SELF(op)) == NULL) {
         return NULL;
     }
     PyObject *extra = SELF(op)->extra;
@@ -504,7 +555,7 @@ get_proc(PyObject *op, void *Py_UNUSED(closure))
     if (self->finished && self->loop == NULL) {
         Py_RETURN_NONE;
     }
-    return Py_XNewRef(pyaio_subprocess_popen(self));
+    return Py_XNewRef(pyaio_subprocess_popen(STATE(op), self));
 }
 
 static int
@@ -522,7 +573,7 @@ static PyObject *
 get_extra(PyObject *op, void *Py_UNUSED(closure))
 {
     PyaioSubprocess *self = SELF(op);
-    if (pyaio_subprocess_popen(self) == NULL ||
+    if (pyaio_subprocess_popen(STATE(op), self) == NULL ||
         (self->extra == NULL && (self->extra = PyDict_New()) == NULL)) {
         return NULL;
     }

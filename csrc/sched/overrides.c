@@ -44,6 +44,10 @@ static const WatchedMethod watched_methods[] = {
     WATCHED(PYAIO_LOOP_SENDFILE, _sock_sendfile_native_impl),
     WATCHED(PYAIO_LOOP_SENDFILE, _sock_sendfile_update_filepos),
     WATCHED(PYAIO_LOOP_SENDFILE, add_writer),
+    WATCHED(PYAIO_LOOP_PIPES, connect_read_pipe),
+    WATCHED(PYAIO_LOOP_PIPES, connect_write_pipe),
+    WATCHED(PYAIO_LOOP_PIPES, _make_read_pipe_transport),
+    WATCHED(PYAIO_LOOP_PIPES, _make_write_pipe_transport),
 };
 
 #define WATCHED_COUNT (sizeof(watched_methods) / sizeof(watched_methods[0]))

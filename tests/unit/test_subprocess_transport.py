@@ -4,6 +4,7 @@ import asyncio
 import asyncio.base_subprocess
 import asyncio.subprocess as sp
 import contextvars
+import gc
 import sys
 
 import pytest
@@ -127,14 +128,15 @@ class NeverMade(Protocol):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="asyncio waits for ever")
-def test_protocol_without_a_method(same_as_stock):
+@pytest.mark.parametrize("files", [NO_FILES, {}], ids=["no pipes", "pipes"])
+def test_protocol_without_a_method(same_as_stock, files):
     """What goes wrong with the protocol's first method is raised where the child is started."""
 
     async def program(module):
         loop = asyncio.get_running_loop()
         await (await asyncio.create_subprocess_exec(TRUE)).wait()
         with pytest.raises(AttributeError) as raised:
-            await loop.subprocess_exec(NeverMade, TRUE, **NO_FILES)
+            await loop.subprocess_exec(NeverMade, TRUE, **files)
         return raised.type
 
     same_as_stock(program)
@@ -215,3 +217,135 @@ def test_replaced_on_the_transport(same_as_stock, name):
         return calls
 
     assert len(same_as_stock(program)) >= 1
+
+
+# --- pipes
+
+LOOP_METHODS = [
+    "connect_read_pipe",
+    "connect_write_pipe",
+    "_make_read_pipe_transport",
+    "_make_write_pipe_transport",
+    "create_future",
+]
+
+
+@pytest.mark.parametrize("name", LOOP_METHODS)
+def test_loop_method_replaced(same_as_stock, name):
+    """A loop's own methods connect the pipes, where it has some."""
+
+    async def program(module):
+        loop = asyncio.get_running_loop()
+        calls = []
+        original = getattr(loop, name)
+
+        def replacement(*args, **kwargs):
+            calls.append(name)
+            return original(*args, **kwargs)
+
+        transport, protocol = await start()
+        transport.get_pipe_transport(0).close()
+        await protocol.ended
+        transport.close()
+        setattr(loop, name, replacement)
+        try:
+            transport, protocol = await start()
+            transport.get_pipe_transport(0).close()
+            await protocol.ended
+        finally:
+            delattr(loop, name)
+        transport.close()
+        return bool(calls)
+
+    assert same_as_stock(program)
+
+
+PROTOCOL_METHODS = ["connection_lost", "data_received"]
+
+
+@pytest.mark.parametrize("name", [None, *PROTOCOL_METHODS])
+def test_pipe_protocol_replaced(same_as_stock, monkeypatch, name):
+    """As is a class of asyncio's for a pipe, or one of its methods."""
+    stock = asyncio.base_subprocess.ReadSubprocessPipeProto
+    calls = []
+
+    class Replacement(stock):
+        def connection_lost(self, exc):
+            calls.append("connection_lost")
+            super().connection_lost(exc)
+
+    def replacement(self, *args):
+        calls.append(name)
+        return original(self, *args)
+
+    if name is None:
+        monkeypatch.setattr(asyncio.base_subprocess, stock.__name__, Replacement)
+    else:
+        original = getattr(stock, name)
+        monkeypatch.setattr(stock, name, replacement)
+
+    async def program(module):
+        calls.clear()
+        transport, protocol = await start(None, "/bin/echo", "word", stdin=None)
+        await protocol.ended
+        transport.close()
+        return sorted(calls)
+
+    assert len(same_as_stock(program)) >= 1
+
+
+def test_pipe_protocol(same_as_stock):
+    """Its class, and its attributes while the pipe is open and when it is lost."""
+    stock = asyncio.base_subprocess
+
+    def look(pipe):
+        shown = repr(pipe).partition(" pipe=")[0]
+        return shown, type(pipe).__name__, pipe.fd, pipe.disconnected, pipe.proc is None
+
+    async def program(module):
+        transport, protocol = await start(None, CAT, stderr=None)
+        pipes = [transport._pipes[fd] for fd in (0, 1)]
+        assert isinstance(pipes[0], stock.WriteSubprocessPipeProto)
+        assert isinstance(pipes[1], stock.ReadSubprocessPipeProto)
+        assert not isinstance(pipes[0], stock.ReadSubprocessPipeProto)
+        assert [pipe.pipe for pipe in pipes] == [transport.get_pipe_transport(fd) for fd in (0, 1)]
+        assert [pipe.pipe.get_protocol() for pipe in pipes] == pipes
+        popen = transport.get_extra_info("subprocess")
+        files = [pipe.pipe.get_extra_info("pipe") for pipe in pipes]
+        assert files == [popen.stdin, popen.stdout]
+        seen = [look(pipe) for pipe in pipes] + [file.mode for file in files]
+        pipes[0].note = "kept"
+        pipes[0].pipe.write(b"word")
+        pipes[0].pipe.write_eof()
+        await protocol.ended
+        transport.close()
+        seen += [look(pipe) for pipe in pipes] + [file.closed for file in files]
+        return seen, pipes[0].note, [call for call in protocol.calls if call[0] == "data"]
+
+    same_as_stock(program)
+
+
+def test_popen_before_the_pipes_are_connected(same_as_stock):
+    """Whoever looks at the Popen at once finds the same files in it as later."""
+
+    async def program(module):
+        loop = asyncio.get_running_loop()
+        await (await asyncio.create_subprocess_exec(TRUE)).wait()
+        protocol, found = Protocol(), []
+
+        def look():
+            for thing in gc.get_objects():
+                is_transport = type(thing).__name__ == "_UnixSubprocessTransport"
+                if is_transport and thing._protocol is protocol:
+                    found.append(thing._proc.stdin)
+
+        loop.call_soon(look)
+        transport, _ = await loop.subprocess_exec(lambda: protocol, CAT)
+        pipe = transport.get_pipe_transport(0)
+        same = [file is pipe.get_extra_info("pipe") for file in found]
+        pipe.close()
+        await protocol.ended
+        transport.close()
+        return same
+
+    assert same_as_stock(program) == [True]
