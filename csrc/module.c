@@ -113,14 +113,14 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_transport_init,     pyaio_datagram_init,
     pyaio_pipe_init,          pyaio_child_init,
     pyaio_subprocess_init,    pyaio_child_pipe_init,
-    pyaio_listener_init,      pyaio_incoming_init,
-    pyaio_tls_init,           pyaio_tls_transport_init,
-    pyaio_queue_init,         pyaio_stream_init,
-    pyaio_loop_init,          pyaio_resolve_init,
-    pyaio_connect_init,       pyaio_operation_init,
-    pyaio_sock_receive_init,  pyaio_sock_send_init,
-    pyaio_sock_connect_init,  pyaio_sock_sendfile_init,
-    module_add_names,
+    pyaio_create_init,        pyaio_listener_init,
+    pyaio_incoming_init,      pyaio_tls_init,
+    pyaio_tls_transport_init, pyaio_queue_init,
+    pyaio_stream_init,        pyaio_loop_init,
+    pyaio_resolve_init,       pyaio_connect_init,
+    pyaio_operation_init,     pyaio_sock_receive_init,
+    pyaio_sock_send_init,     pyaio_sock_connect_init,
+    pyaio_sock_sendfile_init, module_add_names,
 };
 
 static int
@@ -218,6 +218,9 @@ static PyMethodDef module_functions[] = {
     {"_stands_for", module_stands_for, METH_VARARGS, NULL},
     {"_after_fork", module_after_fork, METH_NOARGS, NULL},
     {"_watch_child", pyaio_py_watch_child, METH_VARARGS, NULL},
+    {"_adopt_subprocess",
+     (PyCFunction)(void (*)(void))pyaio_py_adopt_subprocess,
+     METH_VARARGS | METH_KEYWORDS, NULL},
     {"_simulate_time", pyaio_py_simulate_time, METH_VARARGS,
      "_simulate_time(loop, milliseconds, /)\n--\n\n"
      "Advance the simulated clock of a loop, for tests.\n\n"

@@ -176,6 +176,18 @@ class _SubprocessTransport(SubprocessTransport):
     def _call_connection_lost(self, exc: BaseException | None, /) -> None: ...
     def __del__(self) -> None: ...
 
+def _adopt_subprocess(
+    *,
+    create_exec: Callable[..., Any],
+    create_shell: Callable[..., Any],
+    protocol: type[Any],
+    transport: type[Any],
+    watcher: type[Any],
+    program_watches: Callable[[], bool] | None,
+    end_child: Callable[..., Any],
+    limit: int,
+) -> tuple[Callable[..., Any], Callable[..., Any]]: ...
+
 @disjoint_base
 class _WriteSubprocessPipe:
     """The native half of the protocol of a child's standard input."""

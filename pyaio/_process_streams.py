@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from . import _core, _stock
+from . import _core, _stock, _subprocess
 from ._rebinding import Names
 from ._streams import FlowControlMixin, StreamReader, StreamWriter
 
@@ -25,8 +25,16 @@ _names = Names(
     },
 )
 
-create_subprocess_exec = _names.rebind(_stock.subprocess.create_subprocess_exec)
-create_subprocess_shell = _names.rebind(_stock.subprocess.create_subprocess_shell)
+create_subprocess_exec, create_subprocess_shell = _core._adopt_subprocess(
+    create_exec=_names.rebind(_stock.subprocess.create_subprocess_exec),
+    create_shell=_names.rebind(_stock.subprocess.create_subprocess_shell),
+    protocol=SubprocessStreamProtocol,
+    transport=_subprocess._UnixSubprocessTransport,
+    watcher=_subprocess.ChildWatcher,
+    program_watches=_subprocess.program_watches if _stock.HAS_CHILD_WATCHERS else None,
+    end_child=_subprocess.end_child,
+    limit=_stock.streams._DEFAULT_LIMIT,
+)
 SubprocessStreamProtocol.connection_made = _names.rebind(  # type: ignore[method-assign]
     _stock.SubprocessStreamProtocol.connection_made
 )

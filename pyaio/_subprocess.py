@@ -190,6 +190,13 @@ def program_watches() -> bool:
     )
 
 
+async def end_child(transport: Any, exc: BaseException) -> None:
+    """Raise what kept a child from being connected, once that has ended."""
+    transport.close()
+    await _core.shield(transport._wait())
+    raise exc
+
+
 class Spawning(_stock.SelectorEventLoop):
     """The part of an event loop that starts children."""
 
@@ -236,8 +243,6 @@ class Spawning(_stock.SelectorEventLoop):
             await waiter
         except (SystemExit, KeyboardInterrupt):
             raise
-        except BaseException:
-            transport.close()
-            await _core.shield(transport._wait())
-            raise
+        except BaseException as exc:
+            await end_child(transport, exc)
         return transport

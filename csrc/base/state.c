@@ -218,6 +218,7 @@ static const StockEntry stock_entries[] = {
     STOCK(base_events, "asyncio.base_events", ""),
     STOCK(os_module, "os", ""),
     STOCK(subprocess_module, "subprocess", ""),
+    STOCK(subprocess_streams, "asyncio.subprocess", ""),
     STOCK(stock_Subprocess, "asyncio.base_subprocess",
           "BaseSubprocessTransport"),
     STOCK(stock_SubprocessTransport, "asyncio.transports",

@@ -69,6 +69,7 @@
     X(Subprocess)            \
     X(ChildWriter)           \
     X(ChildReader)           \
+    X(CreateCoroutine)       \
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */
@@ -172,6 +173,15 @@
     X(base_events)               \
     X(os_module)                 \
     X(subprocess_module)         \
+    X(subprocess_streams)        \
+    X(create_exec)               \
+    X(create_shell)              \
+    X(ChildProtocol)             \
+    X(ChildTransport)            \
+    X(ChildWatcher)              \
+    X(program_watches)           \
+    X(end_child)                 \
+    X(default_limit)             \
     X(stock_Subprocess)          \
     X(stock_SubprocessTransport) \
     X(format_handle)             \
@@ -287,6 +297,13 @@
     X(connect_write_pipe)             \
     X(_make_read_pipe_transport)      \
     X(_make_write_pipe_transport)     \
+    X(subprocess_exec)                \
+    X(subprocess_shell)               \
+    X(_make_subprocess_transport)     \
+    X(_watch_child)                   \
+    X(_watcher)                       \
+    X(limit)                          \
+    X(Process)                        \
     X(Task)                           \
     X(Timeout)                        \
     X(_add_reader)                    \

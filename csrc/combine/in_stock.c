@@ -12,6 +12,28 @@ pyaio_in_stock_await(PyaioState *state, PyaioCoroutine *self, PyObject *coro,
     return pyaio_await_call(state, &self->await, coro, result);
 }
 
+PyObject *
+pyaio_in_stock_pack(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    Py_ssize_t total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    PyObject *packed = PyTuple_New(total);
+    for (Py_ssize_t i = 0; packed != NULL && i < total; i++) {
+        PyTuple_SET_ITEM(packed, i, Py_NewRef(args[i]));
+    }
+    return packed;
+}
+
+PyObject *
+pyaio_in_stock_call(PyaioState *state, const PyaioCoroutine *self,
+                    PyObject *packed, PyObject *kwnames)
+{
+    PyObject *function = pyaio_state_object(state, self->kind->function);
+    Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    Py_ssize_t count = PyTuple_GET_SIZE(packed) - named;
+    return PyObject_Vectorcall(function, ((PyTupleObject *)packed)->ob_item,
+                               (size_t)count, kwnames);
+}
+
 PySendResult
 pyaio_in_stock_start(PyaioState *state, PyaioCoroutine *self,
                      PyObject *function, PyObject *arguments,

@@ -17,6 +17,14 @@ PySendResult pyaio_in_stock_start(PyaioState *state, PyaioCoroutine *self,
 PySendResult pyaio_in_stock_await(PyaioState *state, PyaioCoroutine *self,
                                   PyObject *coro, PyObject **result);
 
+/* The arguments of a vectorcall in one tuple, to be kept: those by keyword
+ * after the others. */
+PyObject *pyaio_in_stock_pack(PyObject *const *args, Py_ssize_t nargs,
+                              PyObject *kwnames);
+/* Calls the function of the kind with what was packed; `kwnames` as there. */
+PyObject *pyaio_in_stock_call(PyaioState *state, const PyaioCoroutine *self,
+                              PyObject *packed, PyObject *kwnames);
+
 /* send() and throw() of kinds that await nothing else. */
 PySendResult pyaio_in_stock_send(PyaioState *state, PyaioCoroutine *self,
                                  PyObject *value, PyObject **result);

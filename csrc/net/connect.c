@@ -278,12 +278,8 @@ connect_go_on(PyaioState *state, Connect *self, PySendResult went,
 static PyObject *
 connect_make_stock(PyaioState *state, Connect *self)
 {
-    PyObject *function = pyaio_state_object(state, self->head.kind->function);
-    Py_ssize_t keywords = self->names ? PyTuple_GET_SIZE(self->names) : 0;
-    Py_ssize_t count = PyTuple_GET_SIZE(self->arguments) - keywords;
-    return PyObject_Vectorcall(function,
-                               ((PyTupleObject *)self->arguments)->ob_item,
-                               (size_t)count, self->names);
+    return pyaio_in_stock_call(state, &self->head, self->arguments,
+                               self->names);
 }
 
 static PySendResult
@@ -398,11 +394,7 @@ connect_new(PyaioState *state, const PyaioCoroutineKind *kind,
     }
     self->call = *call;
     self->watched = -1;
-    Py_ssize_t total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
-    self->arguments = PyTuple_New(total);
-    for (Py_ssize_t i = 0; self->arguments != NULL && i < total; i++) {
-        PyTuple_SET_ITEM(self->arguments, i, Py_NewRef(args[i]));
-    }
+    self->arguments = pyaio_in_stock_pack(args, nargs, kwnames);
     self->names = Py_XNewRef(kwnames);
     if (self->arguments == NULL ||
         pyaio_coroutine_setup(&self->head, kind) < 0) {

@@ -166,33 +166,22 @@ static const PyaioReadyKind ended = {
     .context = ended_context,
 };
 
-/* _watch_child(loop, pid, callback, args)
- *
- * Has the loop call callback(pid, exit code, *args) when a child of this
- * process ends, which nobody else waits for; or tell the transport that is
- * given instead. OSError where there is no process descriptor to be had. */
-PyObject *
-pyaio_py_watch_child(PyObject *module, PyObject *args)
+int
+pyaio_child_watch(PyaioState *state, PyObject *loop, int pid,
+                  PyObject *callback, PyObject *arguments)
 {
-    PyaioState *state = pyaio_module_state(module);
-    PyObject *loop, *callback, *arguments;
-    int pid;
-    if (!PyArg_ParseTuple(args, "OiOO!:_watch_child", &loop, &pid, &callback,
-                          &PyTuple_Type, &arguments)) {
-        return NULL;
-    }
     PyaioScheduler *sched = pyaio_scheduler_of(state, loop);
     if (sched == NULL || sched->poller == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
-        return NULL;
+        return -1;
     }
     Child *self = (Child *)state->Child_type->tp_alloc(state->Child_type, 0);
     if (self == NULL) {
-        return NULL;
+        return -1;
     }
     self->loop = Py_NewRef(loop);
     self->callback = Py_NewRef(callback);
-    self->arguments = Py_NewRef(arguments);
+    self->arguments = Py_XNewRef(arguments);
     self->context = pyaio_context_capture(state);
     self->pid = pid;
     self->fd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -205,10 +194,21 @@ pyaio_py_watch_child(PyObject *module, PyObject *args)
                               (PyObject *)self, NULL);
     }
     Py_DECREF(self);
-    if (err < 0) {
+    return err;
+}
+
+/* _watch_child(loop, pid, callback, args) */
+PyObject *
+pyaio_py_watch_child(PyObject *module, PyObject *args)
+{
+    PyObject *loop, *callback, *arguments;
+    int pid;
+    if (!PyArg_ParseTuple(args, "OiOO!:_watch_child", &loop, &pid, &callback,
+                          &PyTuple_Type, &arguments)) {
         return NULL;
     }
-    Py_RETURN_NONE;
+    return pyaio_none_or_error(pyaio_child_watch(
+        pyaio_module_state(module), loop, pid, callback, arguments));
 }
 
 static PyType_Slot child_slots[] = {

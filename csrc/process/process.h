@@ -4,11 +4,21 @@
 
 #include "base/state.h"
 
-/* _watch_child(): process/child.c */
+/* Has the loop call callback(pid, exit code, *arguments) when a child of this
+ * process ends, which nobody else waits for; or tell the transport that is
+ * given instead. Returns 0, or -1 with an exception: OSError where there is no
+ * process descriptor to be had. */
+int pyaio_child_watch(PyaioState *state, PyObject *loop, int pid,
+                      PyObject *callback, PyObject *arguments);
+/* _watch_child(): the same for Python */
 PyObject *pyaio_py_watch_child(PyObject *module, PyObject *args);
+/* _adopt_subprocess(): process/create.c */
+PyObject *pyaio_py_adopt_subprocess(PyObject *module, PyObject *args,
+                                    PyObject *kwargs);
 
 int pyaio_child_init(PyObject *module);
 int pyaio_subprocess_init(PyObject *module);
 int pyaio_child_pipe_init(PyObject *module);
+int pyaio_create_init(PyObject *module);
 
 #endif

@@ -48,6 +48,10 @@ static const WatchedMethod watched_methods[] = {
     WATCHED(PYAIO_LOOP_PIPES, connect_write_pipe),
     WATCHED(PYAIO_LOOP_PIPES, _make_read_pipe_transport),
     WATCHED(PYAIO_LOOP_PIPES, _make_write_pipe_transport),
+    WATCHED(PYAIO_LOOP_CHILDREN, subprocess_exec),
+    WATCHED(PYAIO_LOOP_CHILDREN, subprocess_shell),
+    WATCHED(PYAIO_LOOP_CHILDREN, _make_subprocess_transport),
+    WATCHED(PYAIO_LOOP_CHILDREN, _watch_child),
 };
 
 #define WATCHED_COUNT (sizeof(watched_methods) / sizeof(watched_methods[0]))

@@ -40,6 +40,7 @@ enum {
     PYAIO_LOOP_WATCH = 1u << 14,          /* what sock_*() wait with */
     PYAIO_LOOP_SENDFILE = 1u << 15,       /* what sock_sendfile() calls */
     PYAIO_LOOP_PIPES = 1u << 16,          /* what a child's pipes begin with */
+    PYAIO_LOOP_CHILDREN = 1u << 17,       /* what children are started by */
 };
 
 /* What runs when a descriptor is ready in one direction. */
