@@ -1,4 +1,4 @@
-"""What sleep and the methods of TaskGroup return stands in for a coroutine of `async def`."""
+"""What native coroutine functions return stands in for a coroutine of `async def`."""
 
 import asyncio
 import collections.abc
@@ -15,16 +15,25 @@ from unittest import mock
 
 import pytest
 
-KINDS = ["sleep", "sleep0", "aenter", "aexit"]
+MAKE = {
+    "sleep": lambda impl: impl.sleep(1000),
+    "sleep0": lambda impl: impl.sleep(0),
+    "aenter": lambda impl: impl.TaskGroup().__aenter__(),
+    "aexit": lambda impl: impl.TaskGroup().__aexit__(None, None, None),
+    "exec": lambda impl: impl.create_subprocess_exec("/bin/true", stdin=None),
+    "shell": lambda impl: impl.create_subprocess_shell("true", limit=1000),
+}
 NAMES = {
     "sleep": ("sleep", "sleep"),
     "sleep0": ("sleep", "sleep"),
     "aenter": ("__aenter__", "TaskGroup.__aenter__"),
     "aexit": ("__aexit__", "TaskGroup.__aexit__"),
+    "exec": ("create_subprocess_exec", "create_subprocess_exec"),
+    "shell": ("create_subprocess_shell", "create_subprocess_shell"),
 }
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=MAKE)
 def kind(request):
     return request.param
 
@@ -32,13 +41,7 @@ def kind(request):
 @pytest.fixture
 def coro(impl, kind):
     """A coroutine that nobody has sent anything to; closed afterwards."""
-    make = {
-        "sleep": lambda: impl.sleep(1000),
-        "sleep0": lambda: impl.sleep(0),
-        "aenter": lambda: impl.TaskGroup().__aenter__(),
-        "aexit": lambda: impl.TaskGroup().__aexit__(None, None, None),
-    }
-    coro = make[kind]()
+    coro = MAKE[kind](impl)
     yield coro
     coro.close()
 
@@ -89,14 +92,8 @@ def test_the_origin_is_tracked(impl):
 
 
 def test_one_that_is_never_awaited_warns(impl, kind):
-    make = {
-        "sleep": lambda: impl.sleep(1000),
-        "sleep0": lambda: impl.sleep(0),
-        "aenter": lambda: impl.TaskGroup().__aenter__(),
-        "aexit": lambda: impl.TaskGroup().__aexit__(None, None, None),
-    }
     with pytest.warns(RuntimeWarning, match=f"coroutine '{NAMES[kind][1]}' was never awaited"):
-        make[kind]()
+        MAKE[kind](impl)
 
 
 def test_closing_before_the_start_is_silent(impl, kind):
@@ -354,6 +351,8 @@ FUNCTIONS = {
     "sleep": lambda impl: impl.sleep,
     "aenter": lambda impl: impl.TaskGroup.__aenter__,
     "aexit": lambda impl: impl.TaskGroup.__aexit__,
+    "exec": lambda impl: impl.create_subprocess_exec,
+    "shell": lambda impl: impl.create_subprocess_shell,
 }
 
 
@@ -377,7 +376,9 @@ def test_the_method_of_an_instance_is_a_coroutine_function(impl):
 
 
 def test_the_signature(impl, stock):
-    assert str(inspect.signature(impl.sleep)) == str(inspect.signature(stock.sleep))
+    for name in ("sleep", "create_subprocess_exec", "create_subprocess_shell"):
+        ours, theirs = getattr(impl, name), getattr(asyncio, name)
+        assert str(inspect.signature(ours)) == str(inspect.signature(theirs))
     for name in ("__aenter__", "__aexit__"):
         ours, theirs = getattr(impl.TaskGroup, name), getattr(stock.TaskGroup, name)
         assert list(inspect.signature(ours).parameters) == list(
@@ -386,7 +387,7 @@ def test_the_signature(impl, stock):
 
 
 def test_name_and_docstring(impl, function):
-    assert function.__name__ in {"sleep", "__aenter__", "__aexit__"}
+    assert function.__name__ in {name for name, _ in NAMES.values()}
     assert impl.sleep.__doc__
     assert impl.sleep.__qualname__ == "sleep"
 

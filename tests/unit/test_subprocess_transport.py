@@ -5,6 +5,7 @@ import asyncio.base_subprocess
 import asyncio.subprocess as sp
 import contextvars
 import gc
+import os
 import sys
 
 import pytest
@@ -349,3 +350,126 @@ def test_popen_before_the_pipes_are_connected(same_as_stock):
         return same
 
     assert same_as_stock(program) == [True]
+
+
+# --- create_subprocess_exec() and create_subprocess_shell()
+
+START_METHODS = [
+    "subprocess_exec",
+    "subprocess_shell",
+    "_make_subprocess_transport",
+    "create_future",
+    "get_debug",
+]
+
+
+async def both_ways():
+    """The outputs of a program and of a command, in this order."""
+    outputs = []
+    for start, given in (
+        (asyncio.create_subprocess_exec, ("/bin/echo", "word")),
+        (asyncio.create_subprocess_shell, ("echo word",)),
+    ):
+        child = await start(*given, stdout=sp.PIPE)
+        outputs.append(await child.communicate())
+    return outputs
+
+
+@pytest.mark.parametrize("name", START_METHODS)
+def test_loop_method_replaced_for_children(same_as_stock, name):
+    """The functions call the loop's own methods, where it has some."""
+
+    async def program(module):
+        loop = asyncio.get_running_loop()
+        calls = []
+        original = getattr(loop, name)
+
+        def replacement(*args, **kwargs):
+            calls.append(name)
+            return original(*args, **kwargs)
+
+        setattr(loop, name, replacement)
+        try:
+            outputs = await both_ways()
+        finally:
+            delattr(loop, name)
+        return outputs, bool(calls)
+
+    assert same_as_stock(program)[1]
+
+
+def test_class_of_processes_replaced(same_as_stock, monkeypatch):
+    """The functions return what asyncio.subprocess.Process is."""
+
+    class Process(sp.Process):
+        async def communicate(self, *args):
+            return type(self).__name__, await super().communicate(*args)
+
+    monkeypatch.setattr(sp, "Process", Process)
+
+    async def program(module):
+        return await both_ways()
+
+    assert same_as_stock(program) == [("Process", (b"word\n", None))] * 2
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((), {}),
+        ((None,), {}),
+        ((["/bin/true"],), {}),
+        (("/bin/true", None), {}),
+        (("/bin/true", 3), {}),
+        (("/bin/true",), {"limit": 0, "stdout": sp.PIPE}),
+        (("/bin/true",), {"limit": None, "stdout": sp.PIPE}),
+        (("/bin/true",), {"stdin": "word"}),
+        (("/bin/true",), {"shell": True}),
+        (("/bin/true",), {"unknown": 1}),
+        (("/bin/true",), {"env": 3}),
+        (("/bin/true",), {"cwd": "/nowhere"}),
+        (("/bin/true",), {"cwd": "with\0nul"}),
+        (("/bin/true",), {"process_group": "word"}),
+    ],
+)
+@pytest.mark.parametrize("name", ["create_subprocess_exec", "create_subprocess_shell"])
+def test_arguments_that_fail(same_as_stock, logged, name, args, kwargs):
+    """Bad arguments raise what they raise on asyncio, called and awaited."""
+
+    async def program(module):
+        try:
+            coro = getattr(module, name)(*args, **kwargs)
+        except Exception as exc:
+            return "call", type(exc)
+        try:
+            child = await coro
+        except Exception as exc:
+            return "await", type(exc)
+        await child.wait()
+        return "started", child.returncode
+
+    same_as_stock(program)
+
+
+def test_without_a_running_loop(impl):
+    """RuntimeError, as of whatever needs a loop."""
+    coro = impl.create_subprocess_exec("/bin/true")
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        coro.send(None)
+
+
+def test_child_waited_for_after_cancelling(same_as_stock):
+    """Who gives up while the child is connected gets CancelledError when that has ended."""
+
+    async def program(module):
+        await (await asyncio.create_subprocess_exec(TRUE)).wait()
+        task = asyncio.ensure_future(asyncio.create_subprocess_exec("/bin/sleep", "60"))
+        await asyncio.sleep(0)
+        task.cancel("enough")
+        with pytest.raises(asyncio.CancelledError) as raised:
+            await task
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+        return raised.value.args
+
+    same_as_stock(program)
