@@ -69,7 +69,6 @@ def _originals() -> tuple[tuple[Any, ...], ...]:
 
 
 ORIGINALS = _originals()
-WAITERS_ARE_A_SET = "add" in Base._wait.__code__.co_names
 USES_VFORK = bool(getattr(subprocess, "_USE_VFORK", True))
 
 
@@ -106,12 +105,9 @@ class _UnixSubprocessTransport(
     # Without it the child is Popen's own: until one of those was seen.
     _originals: tuple[Any, ...] | None = None
     _pipe_protocols = (WriteSubprocessPipeProto, ReadSubprocessPipeProto)
+    # What holds the futures of those in wait().
+    _new_exit_waiters = set if "add" in Base._wait.__code__.co_names else list
     _wakes_early = "_exit_waiters" in Base._process_exited.__code__.co_names
-
-    @staticmethod
-    def _new_exit_waiters() -> Any:
-        """What holds the futures of those in wait()."""
-        return set() if WAITERS_ARE_A_SET else []
 
     def _start(self, *args: Any, **kwargs: Any) -> None:
         super()._start(*args, **kwargs)
