@@ -107,7 +107,9 @@ def test_shutdown_waits_for_the_threads(loop):
     loop.run_until_complete(main())
 
 
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="it works since 3.12.4")
+@pytest.mark.skipif(
+    sys.version_info < (3, 12, 4), reason="asyncio's timeout is without effect before 3.12.4"
+)
 def test_shutdown_with_a_timeout_warns(loop):
     gate = threading.Event()
 

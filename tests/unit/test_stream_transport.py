@@ -754,8 +754,10 @@ def test_unclosed_transports_warn(impl):
     theirs.close()
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="stock leaves one")
-def test_no_cycle_is_left(impl, run):
+def test_no_cycle_is_left(request, impl, run):
+    if sys.version_info < (3, 12) and request.node.callspec.params["impl"] == "asyncio":
+        pytest.skip("asyncio's own transport is part of a cycle in 3.11")
+
     async def main():
         transport, protocol, theirs = await connect()
         theirs.send(b"x")

@@ -510,7 +510,9 @@ def test_closed_while_it_runs(same_as_stock):
     same_as_stock(program)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="gh-114177")
+@pytest.mark.skipif(
+    sys.version_info < (3, 14), reason="asyncio fails to close pipes once its loop is closed"
+)
 def test_never_closed(impl, loop):
     """A forgotten transport warns, and kills its child."""
     skip_stock(loop)
