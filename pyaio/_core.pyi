@@ -186,6 +186,8 @@ def _adopt_subprocess(
     program_watches: Callable[[], bool] | None,
     end_child: Callable[..., Any],
     limit: int,
+    reader: type[Any],
+    writer: type[Any],
 ) -> tuple[Callable[..., Any], Callable[..., Any]]: ...
 
 @disjoint_base
@@ -399,6 +401,27 @@ class StreamReaderProtocol(FlowControlMixin):
     """The native half of pyaio.StreamReaderProtocol and of those derived from it."""
 
     def data_received(self, data: bytes) -> None: ...
+
+@disjoint_base
+class SubprocessStreamProtocol(FlowControlMixin):
+    """The native half of pyaio's SubprocessStreamProtocol and of those derived from it."""
+
+    stdin: Any
+    stdout: Any
+    stderr: Any
+    _limit: Any
+    _pipe_fds: Any
+    _process_exited: bool
+    _stdin_closed: Any
+    _transport: Any
+    def __init__(self, limit: int, loop: AbstractEventLoop) -> None: ...
+    def connection_made(self, transport: Any) -> None: ...
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None: ...
+    def pipe_connection_lost(self, fd: int, exc: BaseException | None) -> None: ...
+    def process_exited(self) -> None: ...
+    def connection_lost(self, exc: BaseException | None) -> None: ...
+    def _maybe_close_transport(self) -> None: ...
+    def _get_close_waiter(self, stream: Any, /) -> Any: ...
 
 @disjoint_base
 class StreamWriter(metaclass=NativeMeta):

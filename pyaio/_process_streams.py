@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from typing import Any
 
 from . import _core, _stock, _subprocess
@@ -10,20 +9,16 @@ from ._rebinding import Names
 from ._streams import FlowControlMixin, StreamReader, StreamWriter
 
 
-class SubprocessStreamProtocol(FlowControlMixin, _stock.SubprocessStreamProtocol):
+class SubprocessStreamProtocol(
+    _core.SubprocessStreamProtocol, FlowControlMixin, _stock.SubprocessStreamProtocol
+):
     """Between a process and its streams; mirrors asyncio.subprocess.SubprocessStreamProtocol."""
 
 
 SubprocessStreamProtocol.__module__ = "pyaio"
 _core._stands_for(SubprocessStreamProtocol, _stock.SubprocessStreamProtocol)
 
-_names = Names(
-    _stock.subprocess,
-    {
-        "SubprocessStreamProtocol": SubprocessStreamProtocol,
-        "streams": types.SimpleNamespace(StreamReader=StreamReader, StreamWriter=StreamWriter),
-    },
-)
+_names = Names(_stock.subprocess, {"SubprocessStreamProtocol": SubprocessStreamProtocol})
 
 create_subprocess_exec, create_subprocess_shell = _core._adopt_subprocess(
     create_exec=_names.rebind(_stock.subprocess.create_subprocess_exec),
@@ -34,9 +29,8 @@ create_subprocess_exec, create_subprocess_shell = _core._adopt_subprocess(
     program_watches=_subprocess.program_watches if _stock.HAS_CHILD_WATCHERS else None,
     end_child=_subprocess.end_child,
     limit=_stock.streams._DEFAULT_LIMIT,
-)
-SubprocessStreamProtocol.connection_made = _names.rebind(  # type: ignore[method-assign]
-    _stock.SubprocessStreamProtocol.connection_made
+    reader=StreamReader,
+    writer=StreamWriter,
 )
 
 NATIVES: dict[Any, Any] = {

@@ -219,6 +219,8 @@ static const StockEntry stock_entries[] = {
     STOCK(os_module, "os", ""),
     STOCK(subprocess_module, "subprocess", ""),
     STOCK(subprocess_streams, "asyncio.subprocess", ""),
+    STOCK(stock_ChildProtocol, "asyncio.subprocess",
+          "SubprocessStreamProtocol"),
     STOCK(stock_Subprocess, "asyncio.base_subprocess",
           "BaseSubprocessTransport"),
     STOCK(stock_SubprocessTransport, "asyncio.transports",

@@ -70,6 +70,7 @@
     X(ChildWriter)           \
     X(ChildReader)           \
     X(CreateCoroutine)       \
+    X(ChildProtocol)         \
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */
@@ -182,6 +183,9 @@
     X(program_watches)           \
     X(end_child)                 \
     X(default_limit)             \
+    X(stock_ChildProtocol)       \
+    X(StreamReader)              \
+    X(StreamWriter)              \
     X(stock_Subprocess)          \
     X(stock_SubprocessTransport) \
     X(format_handle)             \
@@ -303,6 +307,10 @@
     X(_watch_child)                   \
     X(_watcher)                       \
     X(limit)                          \
+    X(reader)                         \
+    X(get_pipe_transport)             \
+    X(set_transport)                  \
+    X(_maybe_close_transport)         \
     X(Process)                        \
     X(Task)                           \
     X(Timeout)                        \

@@ -360,23 +360,26 @@ shell_call(PyaioState *state, PyObject *const *args, Py_ssize_t nargs,
 PyObject *
 pyaio_py_adopt_subprocess(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"create_exec", "create_shell", "protocol",
-                            "transport",   "watcher",      "program_watches",
-                            "end_child",   "limit",        NULL};
+    static char *names[] = {
+        "create_exec", "create_shell",    "protocol",  "transport",
+        "watcher",     "program_watches", "end_child", "limit",
+        "reader",      "writer",          NULL};
+    enum { COUNT = 10 };
     PyaioState *state = pyaio_module_state(module);
-    PyObject *given[8];
-    PyObject **kept[] = {
+    PyObject *given[COUNT];
+    PyObject **kept[COUNT] = {
         &state->create_exec,    &state->create_shell,  &state->ChildProtocol,
         &state->ChildTransport, &state->ChildWatcher,  &state->program_watches,
-        &state->end_child,      &state->default_limit,
+        &state->end_child,      &state->default_limit, &state->StreamReader,
+        &state->StreamWriter,
     };
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOOOOOOO:_adopt_subprocess", names, &given[0],
+            args, kwargs, "$OOOOOOOOOO:_adopt_subprocess", names, &given[0],
             &given[1], &given[2], &given[3], &given[4], &given[5], &given[6],
-            &given[7])) {
+            &given[7], &given[8], &given[9])) {
         return NULL;
     }
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < COUNT; i++) {
         Py_XSETREF(*kept[i], Py_NewRef(given[i]));
     }
     PyObject *exec =

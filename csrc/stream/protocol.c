@@ -160,11 +160,18 @@ pyaio_stream_protocol_init(PyObject *module)
     PyaioState *state = pyaio_module_state(module);
     if (pyaio_flow_control_init(module) < 0 ||
         pyaio_add_type(module, &state->StreamProtocol_type,
-                       &stream_protocol_spec, state->FlowControl_type) < 0 ||
-        pyaio_meta_adopt(state, state->FlowControl_type) < 0 ||
-        pyaio_meta_adopt(state, state->StreamProtocol_type) < 0) {
+                       &stream_protocol_spec, state->FlowControl_type) < 0) {
         return -1;
     }
     state->stream_protocol = &native_protocol;
     return pyaio_drain_init(module);
+}
+
+int
+pyaio_stream_protocol_adopt(PyObject *module)
+{
+    PyaioState *state = pyaio_module_state(module);
+    return pyaio_meta_adopt(state, state->FlowControl_type) < 0
+               ? -1
+               : pyaio_meta_adopt(state, state->StreamProtocol_type);
 }

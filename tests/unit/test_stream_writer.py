@@ -62,6 +62,9 @@ class Stream:
     def end(self):
         """Let nothing be reported about it."""
         self.transport.closing = True
+        closed = getattr(self.protocol, "_closed", None)
+        if closed is not None and closed.done():
+            closed.exception()  # its protocol asks, but the collector may come to that later
 
 
 def test_what_the_writer_hands_on(same_as_stock):
