@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,15 +12,21 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
+/* Also CLONE_CLEAR_SIGHAND, since Linux 5.5. */
+#define CLEAR_HANDLERS UINT64_C(0x100000000)
 
 /* --- in the child -------------------------------------------------------- */
+
+static const struct sigaction by_default = {.sa_handler = SIG_DFL};
 
 /* The shared memory must not see a handler of the parent's run, once signals
  * come again. */
 static void
-forget_handlers(int restore_signals)
+forget_handlers(void)
 {
-    const struct sigaction by_default = {.sa_handler = SIG_DFL};
     for (int number = 1; number < NSIG; number++) {
         struct sigaction action;
         if (sigaction(number, NULL, &action) == 0 &&
@@ -26,12 +34,16 @@ forget_handlers(int restore_signals)
             (void)sigaction(number, &by_default, NULL);
         }
     }
-    if (restore_signals) {
-        (void)sigaction(SIGPIPE, &by_default, NULL);
+}
+
+/* Takes back what the interpreter ignores. */
+static void
+restore_ignored(void)
+{
+    (void)sigaction(SIGPIPE, &by_default, NULL);
 #ifdef SIGXFSZ
-        (void)sigaction(SIGXFSZ, &by_default, NULL);
+    (void)sigaction(SIGXFSZ, &by_default, NULL);
 #endif
-    }
 }
 
 /* Makes `fd` the descriptor `number`, which the program inherits. */
@@ -75,7 +87,12 @@ set_up(PyaioSpawnOrder *order)
         order->stage = PYAIO_SPAWN_CHDIR;
         return -1;
     }
-    forget_handlers(order->restore_signals);
+    if (!order->without_handlers) {
+        forget_handlers();
+    }
+    if (order->restore_signals) {
+        restore_ignored();
+    }
     (void)sigprocmask(SIG_SETMASK, &order->signals, NULL);
     if (order->new_session && setsid() < 0) {
         return -1;
@@ -108,24 +125,95 @@ execute(PyaioSpawnOrder *order)
     }
 }
 
+static _Noreturn void
+run_child(PyaioSpawnOrder *order)
+{
+    if (set_up(order) == 0) {
+        execute(order);
+    }
+    order->failure = errno;
+    _exit(255);
+}
+
 /* --- in the parent ------------------------------------------------------- */
 
 /* A frame of its own, which nobody returns from in the child. */
 static __attribute__((noinline)) pid_t
-spawn_child(PyaioSpawnOrder *order)
+fork_child(PyaioSpawnOrder *order)
 {
     /* NOLINTBEGIN: what a child of vfork() may do is known here. */
     pid_t pid = vfork();
     if (pid == 0) {
-        if (set_up(order) == 0) {
-            execute(order);
-        }
-        order->failure = errno;
-        _exit(255);
+        run_child(order);
     }
     /* NOLINTEND */
     return pid;
 }
+
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+
+enum { CHILD_STACK = 12 * 1024 };
+
+/* The same by a system call for which vfork() has no place: the kernel forgets
+ * the handlers, instead of the child with a call for each signal, which takes
+ * 2 % of the time of a short program. The child runs on a part of this frame,
+ * which waits for it. */
+static __attribute__((noinline)) pid_t
+clone_child(PyaioSpawnOrder *order)
+{
+    _Alignas(16) char stack[CHILD_STACK];
+    const struct {
+        uint64_t flags, pidfd, child_tid, parent_tid;
+        uint64_t exit_signal, stack, stack_size, tls;
+    } how = {
+        .flags = CLONE_VM | CLONE_VFORK | CLEAR_HANDLERS,
+        .exit_signal = SIGCHLD,
+        .stack = (uint64_t)(uintptr_t)stack,
+        .stack_size = sizeof(stack),
+    };
+    long result;
+    /* Registers that the system call leaves alone, none of them %rbp. */
+    __asm__ volatile("syscall\n\t"
+                     "testq %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xorl %%ebp, %%ebp\n\t"
+                     "movq %%rdx, %%rdi\n\t"
+                     "callq *%%rbx\n\t"
+                     "hlt\n"
+                     "1:"
+                     : "=a"(result)
+                     : "0"((long)SYS_clone3), "D"(&how), "S"(sizeof(how)),
+                       "d"(order), "b"(run_child)
+                     : "rcx", "r11", "memory", "cc");
+    if (result < 0) {
+        errno = (int)-result;
+        return -1;
+    }
+    return (pid_t)result;
+}
+
+static pid_t
+spawn_child(PyaioSpawnOrder *order)
+{
+    order->without_handlers = 1;
+    pid_t pid = clone_child(order);
+    if (pid < 0 && (errno == ENOSYS || errno == EINVAL || errno == EPERM)) {
+        order->without_handlers = 0;
+        pid = fork_child(order);
+    }
+    return pid;
+}
+
+#else
+
+static pid_t
+spawn_child(PyaioSpawnOrder *order)
+{
+    order->without_handlers = 0;
+    return fork_child(order);
+}
+
+#endif
 
 pid_t
 pyaio_spawn(PyaioSpawnOrder *order)

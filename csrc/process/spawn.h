@@ -25,6 +25,7 @@ typedef struct {
                          what these are here */
     int restore_signals; /* take back what the interpreter ignores */
     int new_session;
+    int without_handlers; /* the child has none: set by pyaio_spawn() */
     pid_t process_group;  /* -1 for that of this process */
     sigset_t signals;     /* blocked in the child: set by pyaio_spawn() */
     volatile int stage;   /* of a failure */
