@@ -135,6 +135,7 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_subprocess_init,
     pyaio_child_pipe_init,
     pyaio_create_init,
+    pyaio_child_wait_init,
     pyaio_listener_init,
     pyaio_incoming_init,
     pyaio_tls_init,

@@ -223,6 +223,8 @@ static const StockEntry stock_entries[] = {
           "SubprocessStreamProtocol"),
     STOCK(stock_Subprocess, "asyncio.base_subprocess",
           "BaseSubprocessTransport"),
+    STOCK(stock_Subprocess_wait, "asyncio.base_subprocess",
+          "BaseSubprocessTransport._wait"),
     STOCK(stock_SubprocessTransport, "asyncio.transports",
           "SubprocessTransport"),
     STOCK(format_handle, "asyncio.base_events", "_format_handle"),

@@ -70,6 +70,7 @@
     X(ChildWriter)           \
     X(ChildReader)           \
     X(CreateCoroutine)       \
+    X(ChildWaitCoroutine)    \
     X(ChildProtocol)         \
     X(EventLoopBase)
 
@@ -187,6 +188,7 @@
     X(StreamReader)              \
     X(StreamWriter)              \
     X(stock_Subprocess)          \
+    X(stock_Subprocess_wait)     \
     X(stock_SubprocessTransport) \
     X(format_handle)             \
     X(logger)                    \
@@ -311,6 +313,7 @@
     X(get_pipe_transport)             \
     X(set_transport)                  \
     X(_maybe_close_transport)         \
+    X(_new_exit_waiters)              \
     X(Process)                        \
     X(Task)                           \
     X(Timeout)                        \

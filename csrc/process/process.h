@@ -20,6 +20,7 @@ int pyaio_child_init(PyObject *module);
 int pyaio_subprocess_init(PyObject *module);
 int pyaio_child_pipe_init(PyObject *module);
 int pyaio_create_init(PyObject *module);
+int pyaio_child_wait_init(PyObject *module);
 /* After the streams' types, before they are adopted. */
 int pyaio_child_protocol_init(PyObject *module);
 

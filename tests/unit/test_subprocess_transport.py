@@ -5,6 +5,7 @@ import asyncio.base_subprocess
 import asyncio.subprocess as sp
 import contextvars
 import gc
+import inspect
 import os
 import sys
 
@@ -170,6 +171,7 @@ METHODS = [
     "_try_finish",
     "_process_exited",
     "_call_connection_lost",
+    "_wait",
 ]
 
 
@@ -471,5 +473,75 @@ def test_child_waited_for_after_cancelling(same_as_stock):
         with pytest.raises(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
         return raised.value.args
+
+    same_as_stock(program)
+
+
+# --- waiting for the end
+
+
+def test_waiting(same_as_stock):
+    """Several may wait, one of them in vain; later nobody has to."""
+
+    async def program(module):
+        child = await asyncio.create_subprocess_exec(CAT, stdin=sp.PIPE)
+        other = await asyncio.create_subprocess_exec(CAT, stdin=sp.PIPE)
+        seen = []
+        for process in (child, other):
+            transport = process._transport
+            tasks = [asyncio.ensure_future(process.wait()) for _ in range(3)]
+            tasks.append(asyncio.ensure_future(transport._wait()))
+            await asyncio.sleep(0)
+            waiters = transport._exit_waiters
+            seen.append((len(waiters), type(waiters).__name__))
+            tasks[1].cancel("enough")
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            seen.append(len(transport._exit_waiters))
+            process.stdin.close()
+            seen.append(await asyncio.gather(*tasks, return_exceptions=True))
+            seen[-1][1] = type(seen[-1][1]), seen[-1][1].args
+            seen.append(await process.wait())
+            await asyncio.sleep(0.01)
+            seen.append((transport._exit_waiters, await transport._wait()))
+        return seen
+
+    same_as_stock(program)
+
+
+def test_waiting_with_attributes_of_the_program(same_as_stock):
+    """What cannot be waited with fails, in the same way."""
+
+    async def program(module):
+        transport, protocol = await start(None, "/bin/sleep", "0.05", **NO_FILES)
+        seen = []
+        for waiters in (None, (), [], set()):
+            transport._exit_waiters = waiters
+            try:
+                seen.append(await asyncio.wait_for(transport._wait(), 0.01))
+            except Exception as exc:
+                seen.append(type(exc))
+        transport._exit_waiters = set() if sys.version_info >= (3, 14) else []
+        await protocol.ended
+        transport.close()
+        return seen, await transport._wait()
+
+    same_as_stock(program)
+
+
+def test_waiting_step_by_step(same_as_stock):
+    """The coroutine of the method is one of asyncio's for those who look at it."""
+
+    async def program(module):
+        transport, protocol = await start(None, "/bin/sleep", "0.05", **NO_FILES)
+        coro = transport._wait()
+        future = coro.send(None)
+        seen = [coro.__qualname__, asyncio.isfuture(future), len(transport._exit_waiters)]
+        seen.append(coro.cr_code.co_name)
+        coro.close()
+        seen.append(len(transport._exit_waiters))
+        await protocol.ended
+        transport.close()
+        return seen, inspect.iscoroutinefunction(transport._wait)
 
     same_as_stock(program)
