@@ -144,6 +144,7 @@ static int (*const module_parts[])(PyObject *) = {
     pyaio_stream_init,
     pyaio_child_protocol_init,
     pyaio_stream_protocol_adopt,
+    pyaio_child_protocol_adopt,
     pyaio_loop_init,
     pyaio_resolve_init,
     pyaio_connect_init,

@@ -23,5 +23,7 @@ int pyaio_create_init(PyObject *module);
 int pyaio_child_wait_init(PyObject *module);
 /* After the streams' types, before they are adopted. */
 int pyaio_child_protocol_init(PyObject *module);
+/* Gives it its metaclass, after them. */
+int pyaio_child_protocol_adopt(PyObject *module);
 
 #endif

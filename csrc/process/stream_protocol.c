@@ -1,6 +1,7 @@
 /* SubprocessStreamProtocol: what the transport of a subprocess tells goes to
  * the streams of a Process. */
 #include "base/errors.h"
+#include "base/meta.h"
 #include "process/process.h"
 #include "stream/flow_control.h"
 #include "stream/reader.h"
@@ -530,4 +531,11 @@ pyaio_child_protocol_init(PyObject *module)
     PyaioState *state = pyaio_module_state(module);
     return pyaio_add_type(module, &state->ChildProtocol_type,
                           &child_protocol_spec, state->FlowControl_type);
+}
+
+int
+pyaio_child_protocol_adopt(PyObject *module)
+{
+    PyaioState *state = pyaio_module_state(module);
+    return pyaio_meta_adopt(state, state->ChildProtocol_type);
 }
