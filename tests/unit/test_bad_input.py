@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import itertools
-import sys
 
 import pytest
 
@@ -320,8 +319,6 @@ def test_callbacks_that_handle_the_loop(impl, stock, what):
         loop.close()
         return log
 
-    if what == "run" and (3, 13) <= sys.version_info < (3, 13, 1):
-        pytest.skip("stock forgets that it runs in this release")
     assert log_of(impl.new_event_loop()) == log_of(stock.SelectorEventLoop())
 
 
