@@ -108,7 +108,8 @@ def test_shutdown_waits_for_the_threads(loop):
 
 
 @pytest.mark.skipif(
-    sys.version_info < (3, 12, 4), reason="asyncio's timeout is without effect before 3.12.4"
+    sys.version_info < (3, 12, 4),
+    reason="asyncio has no timeout in 3.11, none that works before 3.12.4",
 )
 def test_shutdown_with_a_timeout_warns(loop):
     gate = threading.Event()

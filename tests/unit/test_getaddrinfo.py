@@ -321,7 +321,7 @@ def test_getnameinfo_wrong_calls(loop):
 
 def test_reference_counts_are_flat(loop, stays_flat):
     if type(loop).__module__.startswith("asyncio"):
-        pytest.skip("its threads come and go")
+        pytest.skip("asyncio looks names up in threads, whose references come and go")
 
     async def once():
         await loop.getaddrinfo("127.0.0.1", 80)

@@ -327,7 +327,7 @@ def test_the_callback_of_a_server(same_as_stock, kind):
         return log, stream.log, said
 
     if kind == "cancelled" and sys.version_info < (3, 13):
-        pytest.skip("a cancelled task breaks its own callback there")
+        pytest.skip("asyncio's own callback asks a cancelled task for its exception")
     same_as_stock(program)
 
 

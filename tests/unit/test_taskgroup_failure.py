@@ -358,7 +358,7 @@ def test_cancellation_counts(same_as_stock, turns, body):
     same_as_stock(main)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="asyncio's and ours are in a cycle")
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="asyncio's group and ours are in a cycle")
 def test_the_raised_group_leaves_no_cycle(impl, run):
     class Error(Exception):
         pass
