@@ -17,6 +17,12 @@ typedef PyObject *(*PyaioNativeCall)(PyaioState *state, PyObject *const *args,
 PyObject *pyaio_coroutine_function_new(PyaioState *state, PyObject *stock,
                                        PyaioNativeCall call);
 
+/* Makes one and gives it to a type or a module under the name. Returns 0 or
+ * -1. */
+int pyaio_coroutine_function_add(PyaioState *state, PyObject *owner,
+                                 const char *name, PyObject *stock,
+                                 PyaioNativeCall call);
+
 typedef struct PyaioCoroutine PyaioCoroutine;
 
 typedef struct {

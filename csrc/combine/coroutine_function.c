@@ -38,6 +38,17 @@ pyaio_coroutine_function_new(PyaioState *state, PyObject *stock,
     return (PyObject *)self;
 }
 
+int
+pyaio_coroutine_function_add(PyaioState *state, PyObject *owner,
+                             const char *name, PyObject *stock,
+                             PyaioNativeCall call)
+{
+    PyObject *function = pyaio_coroutine_function_new(state, stock, call);
+    int err = function ? PyObject_SetAttrString(owner, name, function) : -1;
+    Py_XDECREF(function);
+    return err;
+}
+
 static PyObject *
 CoroutineFunction_descr_get(PyObject *op, PyObject *instance,
                             PyObject *Py_UNUSED(owner))

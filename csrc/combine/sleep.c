@@ -290,9 +290,6 @@ pyaio_sleep_init(PyObject *module)
                                  sizeof(Sleep)) < 0) {
         return -1;
     }
-    PyObject *function =
-        pyaio_coroutine_function_new(state, state->stock_sleep, sleep_call);
-    int err = function ? PyModule_AddObjectRef(module, "sleep", function) : -1;
-    Py_XDECREF(function);
-    return err;
+    return pyaio_coroutine_function_add(state, module, "sleep",
+                                        state->stock_sleep, sleep_call);
 }

@@ -423,14 +423,8 @@ int
 pyaio_taskgroup_add(PyaioState *state, const char *name, PyObject *stock,
                     PyaioNativeCall call)
 {
-    PyObject *function = pyaio_coroutine_function_new(state, stock, call);
-    if (function == NULL) {
-        return -1;
-    }
-    int err = PyObject_SetAttrString((PyObject *)state->TaskGroupBase_type,
-                                     name, function);
-    Py_DECREF(function);
-    return err;
+    return pyaio_coroutine_function_add(
+        state, (PyObject *)state->TaskGroupBase_type, name, stock, call);
 }
 
 int

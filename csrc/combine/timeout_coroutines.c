@@ -344,14 +344,8 @@ static int
 timeout_add(PyaioState *state, const char *name, PyObject *stock,
             PyaioNativeCall call)
 {
-    PyObject *function = pyaio_coroutine_function_new(state, stock, call);
-    if (function == NULL) {
-        return -1;
-    }
-    int err = PyObject_SetAttrString((PyObject *)state->TimeoutBase_type, name,
-                                     function);
-    Py_DECREF(function);
-    return err;
+    return pyaio_coroutine_function_add(
+        state, (PyObject *)state->TimeoutBase_type, name, stock, call);
 }
 
 int

@@ -418,9 +418,6 @@ pyaio_wait_init(PyObject *module)
                                  sizeof(Wait)) < 0) {
         return -1;
     }
-    PyObject *function =
-        pyaio_coroutine_function_new(state, state->stock_wait, wait_call);
-    int err = function ? PyModule_AddObjectRef(module, "wait", function) : -1;
-    Py_XDECREF(function);
-    return err;
+    return pyaio_coroutine_function_add(state, module, "wait",
+                                        state->stock_wait, wait_call);
 }

@@ -170,10 +170,6 @@ pyaio_wait_for_init(PyObject *module)
                                  sizeof(PyaioWaitFor)) < 0) {
         return -1;
     }
-    PyObject *function = pyaio_coroutine_function_new(
-        state, state->stock_wait_for, wait_for_call);
-    int err =
-        function ? PyModule_AddObjectRef(module, "wait_for", function) : -1;
-    Py_XDECREF(function);
-    return err;
+    return pyaio_coroutine_function_add(state, module, "wait_for",
+                                        state->stock_wait_for, wait_for_call);
 }

@@ -429,13 +429,8 @@ static int
 add_method(PyaioState *state, const char *name, PyObject *stock,
            PyaioNativeCall call)
 {
-    PyObject *function = pyaio_coroutine_function_new(state, stock, call);
-    int err = function
-                  ? PyObject_SetAttrString(
-                        (PyObject *)state->EventLoopBase_type, name, function)
-                  : -1;
-    Py_XDECREF(function);
-    return err;
+    return pyaio_coroutine_function_add(
+        state, (PyObject *)state->EventLoopBase_type, name, stock, call);
 }
 
 int

@@ -4,8 +4,6 @@
 #include "net/pipe.h"
 #include "process/process.h"
 
-#include <unistd.h>
-
 typedef struct {
     PyObject_HEAD
     PyObject *proc; /* owned: the transport of the subprocess, or NULL */

@@ -39,14 +39,9 @@ keyword(const Create *self, const char *name, PyObject *fallback)
 static PyObject *
 make_protocol(PyaioState *state, const Create *self)
 {
-    PyObject *args[] = {keyword(self, "limit", state->default_limit),
-                        self->loop};
-    PyObject *names = PyTuple_Pack(2, state->str_limit, state->str_loop);
-    PyObject *protocol =
-        names ? PyObject_Vectorcall(state->ChildProtocol, args, 0, names)
-              : NULL;
-    Py_XDECREF(names);
-    return protocol;
+    PyObject *limit = keyword(self, "limit", state->default_limit);
+    return pyaio_call_with_limit(state, state->ChildProtocol, limit,
+                                 self->loop);
 }
 
 static int
@@ -65,15 +60,19 @@ command_of(const Create *self)
                           : PyTuple_GetSlice(self->arguments, 0, count);
 }
 
-/* The keywords that the constructor of the transport takes as they are. */
-static const char *const passed_on[] = {
-    "env",           "cwd", "restore_signals", "start_new_session",
+/* The keywords of a usual call; the transport's constructor takes those from
+ * PASSED_ON as they are. */
+static const char *const keywords[] = {
+    "stdin",         "stdout", "stderr",          "limit",
+    "env",           "cwd",    "restore_signals", "start_new_session",
     "process_group", NULL};
+enum { PASSED_ON = 4 };
 
 static int
 add_options(const Create *self, PyObject *options)
 {
-    for (const char *const *name = passed_on; *name != NULL; name++) {
+    for (const char *const *name = keywords + PASSED_ON; *name != NULL;
+         name++) {
         PyObject *value = keyword(self, *name, NULL);
         if (value != NULL && PyDict_SetItemString(options, *name, value) < 0) {
             return -1;
@@ -298,14 +297,7 @@ static const PyaioCoroutineKind shell_kind = CREATE_KIND(create_shell);
 static int
 is_known(PyObject *name)
 {
-    static const char *const others[] = {"stdin", "stdout", "stderr", "limit",
-                                         NULL};
-    for (const char *const *known = others; *known != NULL; known++) {
-        if (PyUnicode_CompareWithASCIIString(name, *known) == 0) {
-            return 1;
-        }
-    }
-    for (const char *const *known = passed_on; *known != NULL; known++) {
+    for (const char *const *known = keywords; *known != NULL; known++) {
         if (PyUnicode_CompareWithASCIIString(name, *known) == 0) {
             return 1;
         }

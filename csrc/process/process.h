@@ -19,6 +19,9 @@ PyObject *pyaio_py_adopt_subprocess(PyObject *module, PyObject *args,
 int pyaio_child_init(PyObject *module);
 int pyaio_subprocess_init(PyObject *module);
 int pyaio_child_pipe_init(PyObject *module);
+/* callable(limit=limit, loop=loop) */
+PyObject *pyaio_call_with_limit(PyaioState *state, PyObject *callable,
+                                PyObject *limit, PyObject *loop);
 int pyaio_create_init(PyObject *module);
 int pyaio_child_wait_init(PyObject *module);
 /* After the streams' types, before they are adopted. */

@@ -68,6 +68,18 @@ note_pipe(PyaioState *state, ChildProtocol *self, long fd)
     return done ? 0 : -1;
 }
 
+PyObject *
+pyaio_call_with_limit(PyaioState *state, PyObject *callable, PyObject *limit,
+                      PyObject *loop)
+{
+    PyObject *args[] = {limit, loop};
+    PyObject *names = PyTuple_Pack(2, state->str_limit, state->str_loop);
+    PyObject *made =
+        names ? PyObject_Vectorcall(callable, args, 0, names) : NULL;
+    Py_XDECREF(names);
+    return made;
+}
+
 static int
 make_reader(PyaioState *state, ChildProtocol *self, long fd)
 {
@@ -76,19 +88,15 @@ make_reader(PyaioState *state, ChildProtocol *self, long fd)
         Py_XDECREF(pipe);
         return pipe ? 0 : -1;
     }
-    PyObject *args[] = {self->limit ? self->limit : Py_None,
-                        self->flow.head.loop};
-    PyObject *names = PyTuple_Pack(2, state->str_limit, state->str_loop);
-    PyObject *reader =
-        names ? PyObject_Vectorcall(state->StreamReader, args, 0, names)
-              : NULL;
+    PyObject *limit = self->limit ? self->limit : Py_None;
+    PyObject *reader = pyaio_call_with_limit(state, state->StreamReader, limit,
+                                             self->flow.head.loop);
     PyObject *done = NULL;
     if (reader != NULL) {
         Py_XSETREF(self->streams[fd], reader);
         done =
             PyObject_CallMethodOneArg(reader, state->str_set_transport, pipe);
     }
-    Py_XDECREF(names);
     Py_XDECREF(done);
     Py_DECREF(pipe);
     return done ? note_pipe(state, self, fd) : -1;

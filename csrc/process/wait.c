@@ -187,12 +187,7 @@ pyaio_child_wait_init(PyObject *module)
                                  sizeof(ChildWait)) < 0) {
         return -1;
     }
-    PyObject *function = pyaio_coroutine_function_new(
-        state, state->stock_Subprocess_wait, wait_call);
-    int err = function
-                  ? PyObject_SetAttrString((PyObject *)state->Subprocess_type,
-                                           "_wait", function)
-                  : -1;
-    Py_XDECREF(function);
-    return err;
+    return pyaio_coroutine_function_add(
+        state, (PyObject *)state->Subprocess_type, "_wait",
+        state->stock_Subprocess_wait, wait_call);
 }

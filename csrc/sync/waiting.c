@@ -122,13 +122,8 @@ int
 pyaio_primitive_add(PyaioState *state, PyTypeObject *type, const char *name,
                     PyObject *stock, PyaioNativeCall call)
 {
-    PyObject *function = pyaio_coroutine_function_new(state, stock, call);
-    if (function == NULL) {
-        return -1;
-    }
-    int err = PyObject_SetAttrString((PyObject *)type, name, function);
-    Py_DECREF(function);
-    return err;
+    return pyaio_coroutine_function_add(state, (PyObject *)type, name, stock,
+                                        call);
 }
 
 int

@@ -3,6 +3,7 @@
 import asyncio
 import asyncio.base_subprocess
 import asyncio.subprocess as sp
+import contextlib
 import contextvars
 import gc
 import inspect
@@ -224,6 +225,24 @@ def test_replaced_on_the_transport(same_as_stock, name):
 
 # --- pipes
 
+
+@contextlib.contextmanager
+def noting(loop, name):
+    """A list of the calls of a loop's method, from now on to the end of the block."""
+    calls = []
+    original = getattr(loop, name)
+
+    def replacement(*args, **kwargs):
+        calls.append(name)
+        return original(*args, **kwargs)
+
+    setattr(loop, name, replacement)
+    try:
+        yield calls
+    finally:
+        delattr(loop, name)
+
+
 LOOP_METHODS = [
     "connect_read_pipe",
     "connect_write_pipe",
@@ -238,25 +257,14 @@ def test_loop_method_replaced(same_as_stock, name):
     """A loop's own methods connect the pipes, where it has some."""
 
     async def program(module):
-        loop = asyncio.get_running_loop()
-        calls = []
-        original = getattr(loop, name)
-
-        def replacement(*args, **kwargs):
-            calls.append(name)
-            return original(*args, **kwargs)
-
         transport, protocol = await start()
         transport.get_pipe_transport(0).close()
         await protocol.ended
         transport.close()
-        setattr(loop, name, replacement)
-        try:
+        with noting(asyncio.get_running_loop(), name) as calls:
             transport, protocol = await start()
             transport.get_pipe_transport(0).close()
             await protocol.ended
-        finally:
-            delattr(loop, name)
         transport.close()
         return bool(calls)
 
@@ -382,19 +390,8 @@ def test_loop_method_replaced_for_children(same_as_stock, name):
     """The functions call the loop's own methods, where it has some."""
 
     async def program(module):
-        loop = asyncio.get_running_loop()
-        calls = []
-        original = getattr(loop, name)
-
-        def replacement(*args, **kwargs):
-            calls.append(name)
-            return original(*args, **kwargs)
-
-        setattr(loop, name, replacement)
-        try:
+        with noting(asyncio.get_running_loop(), name) as calls:
             outputs = await both_ways()
-        finally:
-            delattr(loop, name)
         return outputs, bool(calls)
 
     assert same_as_stock(program)[1]
