@@ -19,6 +19,11 @@ PyObject *pyaio_py_adopt_subprocess(PyObject *module, PyObject *args,
 int pyaio_child_init(PyObject *module);
 int pyaio_subprocess_init(PyObject *module);
 int pyaio_child_pipe_init(PyObject *module);
+/* A method of one of asyncio's classes, with the arguments of a vectorcall:
+ * stock.<name>(op, ...) */
+PyObject *pyaio_call_stock(PyObject *stock, PyObject *op, const char *name,
+                           PyObject *const *args, Py_ssize_t nargs,
+                           PyObject *kwnames);
 /* callable(limit=limit, loop=loop) */
 PyObject *pyaio_call_with_limit(PyaioState *state, PyObject *callable,
                                 PyObject *limit, PyObject *loop);

@@ -26,15 +26,8 @@ static PyObject *
 call_stock(PyObject *op, const char *name, PyObject *const *args,
            Py_ssize_t nargs, PyObject *kwnames)
 {
-    PyObject *method =
-        PyObject_GetAttrString(pyaio_state_of(op)->stock_ChildProtocol, name);
-    PyObject *bound = method ? PyMethod_New(method, op) : NULL;
-    PyObject *done =
-        bound ? PyObject_Vectorcall(bound, args, (size_t)nargs, kwnames)
-              : NULL;
-    Py_XDECREF(method);
-    Py_XDECREF(bound);
-    return done;
+    return pyaio_call_stock(pyaio_state_of(op)->stock_ChildProtocol, op, name,
+                            args, nargs, kwnames);
 }
 
 /* --- streams ------------------------------------------------------------- */

@@ -9,25 +9,27 @@
 #define STATE(op) pyaio_state_of(op)
 #define SELF(op) ((PyaioSubprocess *)(op))
 
+PyObject *
+pyaio_call_stock(PyObject *stock, PyObject *op, const char *name,
+                 PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *method = PyObject_GetAttrString(stock, name);
+    PyObject *bound = method ? PyMethod_New(method, op) : NULL;
+    PyObject *done =
+        bound ? PyObject_Vectorcall(bound, args, (size_t)nargs, kwnames)
+              : NULL;
+    Py_XDECREF(method);
+    Py_XDECREF(bound);
+    return done;
+}
+
 /* stock.BaseSubprocessTransport.<name>(op, *args) */
 static PyObject *
 call_stock_with(PyObject *op, const char *name, PyObject *const *args,
                 Py_ssize_t count)
 {
-    PyObject *all = PyTuple_New(count + 1);
-    if (all == NULL) {
-        return NULL;
-    }
-    PyTuple_SET_ITEM(all, 0, Py_NewRef(op));
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyTuple_SET_ITEM(all, i + 1, Py_NewRef(args[i]));
-    }
-    PyObject *method =
-        PyObject_GetAttrString(STATE(op)->stock_Subprocess, name);
-    PyObject *done = method ? PyObject_Call(method, all, NULL) : NULL;
-    Py_XDECREF(method);
-    Py_DECREF(all);
-    return done;
+    return pyaio_call_stock(STATE(op)->stock_Subprocess, op, name, args, count,
+                            NULL);
 }
 
 /* The same with one argument, or none for NULL. */
