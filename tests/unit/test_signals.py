@@ -24,6 +24,20 @@ def kill(number):
     os.kill(os.getpid(), number)
 
 
+@pytest.fixture
+def kill_soon(loop):
+    """A function that has a thread send a signal, no sooner than the loop runs."""
+    timers = []
+
+    def kill_soon(number):
+        timers.append(threading.Timer(0.02, kill, (number,)))
+        loop.call_soon(timers[-1].start)
+
+    yield kill_soon
+    for timer in timers:
+        timer.join()
+
+
 def test_a_handler_runs(loop):
     log = []
 
@@ -39,12 +53,10 @@ def test_a_handler_runs(loop):
     assert loop.remove_signal_handler(signal.SIGUSR1) is False
 
 
-def test_a_waiting_loop_wakes(loop):
+def test_a_waiting_loop_wakes(loop, kill_soon):
     loop.add_signal_handler(signal.SIGUSR1, loop.stop)
-    timer = threading.Timer(0.01, kill, (signal.SIGUSR1,))
-    timer.start()
+    kill_soon(signal.SIGUSR1)
     loop.run_forever()
-    timer.join()
     loop.remove_signal_handler(signal.SIGUSR1)
 
 
@@ -184,7 +196,7 @@ def test_a_closed_loop_refuses(loop):
         loop.add_signal_handler(signal.SIGUSR1, print)
 
 
-def test_pythons_own_handlers_run_while_the_loop_waits(loop):
+def test_pythons_own_handlers_run_while_the_loop_waits(loop, kill_soon):
     """A plain `signal.signal` handler runs in the main thread, its exception leaves the loop."""
 
     class Interruption(BaseException):
@@ -194,27 +206,23 @@ def test_pythons_own_handlers_run_while_the_loop_waits(loop):
         raise Interruption
 
     before = signal.signal(signal.SIGUSR1, handler)
-    timer = threading.Timer(0.02, kill, (signal.SIGUSR1,))
-    timer.start()
+    kill_soon(signal.SIGUSR1)
     try:
         with pytest.raises(Interruption):
             loop.run_forever()
     finally:
-        timer.join()
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_an_interrupt_leaves_a_busy_loop(loop):
+def test_an_interrupt_leaves_a_busy_loop(loop, kill_soon):
     async def busy():
         while True:
             await asyncio.sleep(0)
 
     task = loop.create_task(busy())
-    timer = threading.Timer(0.02, kill, (signal.SIGINT,))
-    timer.start()
+    kill_soon(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         loop.run_forever()
-    timer.join()
     if task.done():  # it came while the task ran, and ended it
         assert isinstance(task.exception(), KeyboardInterrupt)
         return
@@ -223,16 +231,14 @@ def test_an_interrupt_leaves_a_busy_loop(loop):
         loop.run_until_complete(task)
 
 
-def test_an_interrupt_leaves_a_loop_of_callbacks(loop):
+def test_an_interrupt_leaves_a_loop_of_callbacks(loop, kill_soon):
     def again():
         loop.call_soon(again)
 
     again()
-    timer = threading.Timer(0.02, kill, (signal.SIGINT,))
-    timer.start()
+    kill_soon(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         loop.run_forever()
-    timer.join()
 
 
 def test_run_turns_an_interrupt_into_a_cancellation(impl):
