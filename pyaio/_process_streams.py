@@ -15,9 +15,21 @@ class SubprocessStreamProtocol(
     """Between a process and its streams; mirrors asyncio.subprocess.SubprocessStreamProtocol."""
 
 
-SubprocessStreamProtocol.__module__ = "pyaio"
-_core._stands_for(SubprocessStreamProtocol, _stock.SubprocessStreamProtocol)
+class Process(_core.Process, _stock.subprocess.Process):  # type: ignore[misc]
+    """A child with its streams; mirrors asyncio.subprocess.Process."""
 
+
+NATIVES: dict[Any, Any] = {
+    _stock.SubprocessStreamProtocol: SubprocessStreamProtocol,
+    _stock.subprocess.Process: Process,
+}
+
+for _stock_class, _native_class in NATIVES.items():
+    _native_class.__module__ = "pyaio"
+    _core._stands_for(_native_class, _stock_class)
+del _stock_class, _native_class
+
+# Process is what stands in the module by then.
 _names = Names(_stock.subprocess, {"SubprocessStreamProtocol": SubprocessStreamProtocol})
 
 create_subprocess_exec, create_subprocess_shell = _core._adopt_subprocess(
@@ -31,10 +43,10 @@ create_subprocess_exec, create_subprocess_shell = _core._adopt_subprocess(
     limit=_stock.streams._DEFAULT_LIMIT,
     reader=StreamReader,
     writer=StreamWriter,
+    process=Process,
 )
 
-NATIVES: dict[Any, Any] = {
-    _stock.SubprocessStreamProtocol: SubprocessStreamProtocol,
+NATIVES |= {
     _stock.subprocess.create_subprocess_exec: create_subprocess_exec,
     _stock.subprocess.create_subprocess_shell: create_subprocess_shell,
 }

@@ -72,6 +72,8 @@
     X(CreateCoroutine)       \
     X(ChildWaitCoroutine)    \
     X(ChildProtocol)         \
+    X(Process)               \
+    X(CommunicateCoroutine)  \
     X(EventLoopBase)
 
 /* Stock objects, looked up at import. All owned. */
@@ -174,6 +176,7 @@
     X(CoroutineType)             \
     X(base_events)               \
     X(os_module)                 \
+    X(stock_waitpid)             \
     X(subprocess_module)         \
     X(subprocess_streams)        \
     X(create_exec)               \
@@ -185,6 +188,10 @@
     X(end_child)                 \
     X(default_limit)             \
     X(stock_ChildProtocol)       \
+    X(stock_Process)             \
+    X(stock_Process_wait)        \
+    X(stock_communicate)         \
+    X(Process)                   \
     X(StreamReader)              \
     X(StreamWriter)              \
     X(stock_Subprocess)          \
@@ -271,6 +278,8 @@
     X(stock_drain_helper)        \
     X(stock_StreamWriter)        \
     X(stock_writer_drain)        \
+    X(stock_reader_set)          \
+    X(stock_writer_del)          \
     X(IncompleteReadError)       \
     X(LimitOverrunError)         \
     X(newline)                   \
@@ -315,6 +324,15 @@
     X(_maybe_close_transport)         \
     X(_new_exit_waiters)              \
     X(Process)                        \
+    X(_feed_stdin)                    \
+    X(_read_stream)                   \
+    X(_noop)                          \
+    X(stdin)                          \
+    X(stdout)                         \
+    X(stderr)                         \
+    X(get_pid)                        \
+    X(waitpid)                        \
+    X(drain)                          \
     X(Task)                           \
     X(Timeout)                        \
     X(_add_reader)                    \
@@ -604,7 +622,9 @@ typedef struct PyaioState {
     /* Of the queue classes used last, by the last bits of their tags. */
     PyaioQueueMethods queue_methods[PYAIO_QUEUE_CLASSES];
     PyaioStreamClass readers[PYAIO_STREAM_CLASSES];
+    PyaioStreamClass writers[PYAIO_STREAM_CLASSES];
     PyaioStreamClass protocols[PYAIO_STREAM_CLASSES];
+    PyaioStreamClass processes[PYAIO_STREAM_CLASSES];
     /* How StreamProtocol_type takes data (net/protocol.h). */
     const struct PyaioNativeProtocol *stream_protocol;
     const struct PyaioNativeProtocol *tls_protocol;

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* --- the descriptor ------------------------------------------------------ */
 
@@ -18,10 +19,60 @@ is_own_file(const PyaioState *state, PyObject *pipe)
            type == state->BufferedWriter;
 }
 
+/* A file for the descriptor; a closed one where that is closed already. */
+static PyObject *
+make_file(const PyaioState *state, const PyaioPipe *self)
+{
+    if (self->bare == PYAIO_PIPE_BARE) {
+        return PyObject_CallFunction(
+            state->FileIO, "is", self->fd,
+            self->readable == &pyaio_pipe_peer_ready ? "wb" : "rb");
+    }
+    PyTypeObject *type = (PyTypeObject *)state->FileIO;
+    PyObject *nothing = PyTuple_New(0);
+    PyObject *file = nothing ? type->tp_new(type, nothing, NULL) : NULL;
+    Py_XDECREF(nothing);
+    return file;
+}
+
+/* From now on a file owns the descriptor. */
+static int
+pipe_dress(const PyaioState *state, PyaioPipe *self)
+{
+    PyObject *file = make_file(state, self);
+    if (file == NULL) {
+        return -1;
+    }
+    int open = self->bare == PYAIO_PIPE_BARE;
+    self->bare = PYAIO_PIPE_OBJECT;
+    self->is_file = 1;
+    self->pipe = open ? Py_NewRef(file) : NULL;
+    int err = self->extra == NULL && (self->extra = PyDict_New()) == NULL
+                  ? -1
+                  : PyDict_SetItem(self->extra, state->str_pipe, file);
+    Py_DECREF(file);
+    return err;
+}
+
+PyObject *
+pyaio_pipe_object(PyaioState *state, PyaioPipe *self)
+{
+    if (self->bare != PYAIO_PIPE_OBJECT && pipe_dress(state, self) < 0) {
+        return NULL;
+    }
+    PyObject *object =
+        self->extra ? PyDict_GetItemWithError(self->extra, state->str_pipe)
+                    : NULL;
+    return object || PyErr_Occurred() ? object : Py_None;
+}
+
 int
 pyaio_pipe_descriptor(PyaioState *state, PyaioPipe *self)
 {
     int fd = self->fd;
+    if (self->bare == PYAIO_PIPE_BARE) {
+        return fd;
+    }
     if (self->pipe == NULL) {
         fd = -1;
     }
@@ -177,14 +228,11 @@ pyaio_pipe_to_child(PyaioState *state, PyTypeObject *type, PyObject *loop,
     self->readable = type == state->ReadPipe_type ? &pyaio_pipe_read_ready
                                                   : &pyaio_pipe_peer_ready;
     self->fd = fd;
-    self->is_file = 1;
-    self->extra = PyDict_New();
     self->read_context = pyaio_context_capture(state);
-    /* The other flags that can be set are 0 in a pipe that is new. */
-    if (self->extra == NULL || self->read_context == NULL ||
-        PyDict_SetItem(self->extra, state->str_pipe, file) < 0) {
+    if (self->read_context == NULL) {
         goto error;
     }
+    /* The other flags that can be set are 0 in a pipe that is new. */
     if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         goto error;
@@ -193,6 +241,17 @@ pyaio_pipe_to_child(PyaioState *state, PyTypeObject *type, PyObject *loop,
     self->sched = pyaio_scheduler_of(state, loop);
     self->protocol = Py_NewRef(protocol);
     if (pyaio_pipe_watch_readable(self) < 0) {
+        goto error;
+    }
+    if (file == NULL) {
+        self->bare = PYAIO_PIPE_BARE;
+        return (PyObject *)self;
+    }
+    self->is_file = 1;
+    self->extra = PyDict_New();
+    if (self->extra == NULL ||
+        PyDict_SetItem(self->extra, state->str_pipe, file) < 0) {
+        pyaio_pipe_unwatch(self, PYAIO_POLL_READ);
         goto error;
     }
     self->pipe = Py_NewRef(file);
@@ -283,6 +342,18 @@ pyaio_pipe_fail(PyaioState *state, PyaioPipe *self, const char *message)
     return err;
 }
 
+/* Closes the descriptor that is the transport's own. */
+static int
+close_bare(PyaioPipe *self)
+{
+    self->bare = PYAIO_PIPE_BARE_ENDED;
+    if (close(self->fd) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    return 0;
+}
+
 int
 pyaio_pipe_release(PyaioState *state, PyaioPipe *self)
 {
@@ -295,6 +366,9 @@ pyaio_pipe_release(PyaioState *state, PyaioPipe *self)
     PyObject *done =
         pipe ? PyObject_CallMethodNoArgs(pipe, state->str_close) : NULL;
     int err = done || !pipe ? 0 : -1;
+    if (self->bare == PYAIO_PIPE_BARE) {
+        err = close_bare(self);
+    }
     Py_XDECREF(done);
     Py_XDECREF(protocol);
     Py_XDECREF(pipe);

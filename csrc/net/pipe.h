@@ -6,7 +6,9 @@
  * connection_lost(), after which it has neither pipe nor protocol nor loop.
  *
  * The object owns the descriptor. Where it is one of the interpreter's own
- * files or sockets it is asked for the number before every system call. */
+ * files or sockets it is asked for the number before every system call. Our
+ * end of a child's pipe has no such object until somebody asks for it: the
+ * transport owns the descriptor. */
 #ifndef PYAIO_NET_PIPE_H
 #define PYAIO_NET_PIPE_H
 
@@ -14,9 +16,17 @@
 #include "net/write_queue.h"
 #include "sched/sched.h"
 
+/* Who owns the descriptor. */
+enum {
+    PYAIO_PIPE_OBJECT = 0, /* `pipe` */
+    PYAIO_PIPE_BARE,       /* the transport, */
+    PYAIO_PIPE_BARE_ENDED, /* which has closed it */
+};
+
 typedef struct {
     PyObject_HEAD
-    PyObject *extra;     /* owned: dict; the field of stock's BaseTransport */
+    PyObject *extra;     /* owned: dict, or NULL while bare; the field of
+                            stock's BaseTransport */
     PyObject *unused[4]; /* NULL: of a writer's base _FlowControlMixin */
     PyObject *dict;      /* owned: attributes that somebody set */
     PyObject *weakrefs;
@@ -35,8 +45,9 @@ typedef struct {
     Py_ssize_t last_read; /* bytes that the last read of data brought */
     Py_ssize_t conn_lost; /* counts failed writes, and writes that came after
                              the transport began to close */
-    int fd; /* the descriptor's number when it was given to us, the key
+    int fd;       /* the descriptor's number when it was given to us, the key
                        of its watches; -1 before */
+    uint8_t bare; /* PYAIO_PIPE_* */
     uint8_t is_file;   /* one of the interpreter's own file objects */
     uint8_t is_socket; /* one of its sockets */
     uint8_t closing;
@@ -53,10 +64,14 @@ int pyaio_pipe_setup(PyaioState *state, PyaioPipe *self, PyObject *loop,
                      PyObject *extra, int devices, const char *refusal);
 /* The transport of our end of a child's pipe, which is open, watched from now
  * on; its protocol is not told of it. `type` is that of a reader or a writer,
- * `file` owns the descriptor. A new reference, or NULL with an exception. */
+ * `file` owns the descriptor, or is NULL: then the transport does. A new
+ * reference, or NULL with an exception, and nobody owns the descriptor yet. */
 PyObject *pyaio_pipe_to_child(PyaioState *state, PyTypeObject *type,
                               PyObject *loop, PyObject *file, int fd,
                               PyObject *protocol);
+/* get_extra_info("pipe"), which is made where it is bare: borrowed, or NULL
+ * with an exception. */
+PyObject *pyaio_pipe_object(PyaioState *state, PyaioPipe *self);
 /* The number for a system call; -1 with OSError where the pipe was closed. */
 int pyaio_pipe_descriptor(PyaioState *state, PyaioPipe *self);
 /* Watches it for being readable, unless closing or paused. */
@@ -77,6 +92,12 @@ int pyaio_pipe_lose(PyaioState *state, PyaioPipe *self, PyObject *exc);
 /* Closes the pipe, which nothing watches any more, and lets go of what the
  * transport held. */
 int pyaio_pipe_release(PyaioState *state, PyaioPipe *self);
+
+static inline int
+pyaio_pipe_is_open(const PyaioPipe *self)
+{
+    return self->pipe != NULL || self->bare == PYAIO_PIPE_BARE;
+}
 
 static inline PyaioParty
 pyaio_pipe_party(PyaioState *state, PyaioPipe *self)

@@ -3,6 +3,8 @@
 #include "net/pipe.h"
 #include "sched/watch.h"
 
+#include <unistd.h>
+
 #define STATE(op) pyaio_state_of(op)
 #define PIPE(op) ((PyaioPipe *)(op))
 
@@ -100,6 +102,10 @@ Pipe_clear(PyObject *op)
     Py_CLEAR(self->lost_context);
     pyaio_flow_clear(&self->flow);
     pyaio_write_queue_clear(&self->queue);
+    if (self->bare == PYAIO_PIPE_BARE) {
+        self->bare = PYAIO_PIPE_BARE_ENDED;
+        (void)close(self->fd);
+    }
     return 0;
 }
 
@@ -108,7 +114,8 @@ Pipe_finalize(PyObject *op)
 {
     PyaioPipe *self = PIPE(op);
     PyaioState *state = STATE(op);
-    if (self->pipe == NULL || state == NULL || state->str_close == NULL) {
+    if (!pyaio_pipe_is_open(self) || state == NULL ||
+        state->str_close == NULL) {
         return;
     }
     PyObject *raised = PyErr_GetRaisedException();
@@ -143,12 +150,11 @@ static PyObject *
 pipe_repr(PyObject *op, unsigned direction, int with_size)
 {
     PyaioPipe *self = PIPE(op);
-    const char *phase = self->pipe == NULL ? " closed"
-                        : self->closing    ? " closing"
-                                           : "";
+    int open = pyaio_pipe_is_open(self);
+    const char *phase = !open ? " closed" : self->closing ? " closing" : "";
     const char *polling;
     char size[40] = "";
-    if (self->pipe == NULL) {
+    if (!open) {
         polling = "closed";
     }
     else if (self->sched == NULL || self->sched->poller == NULL) {
@@ -235,7 +241,7 @@ static PyObject *
 WritePipe_close(PyObject *op, PyObject *Py_UNUSED(unused))
 {
     PyaioPipe *self = PIPE(op);
-    if (self->pipe == NULL || self->closing) {
+    if (!pyaio_pipe_is_open(self) || self->closing) {
         Py_RETURN_NONE;
     }
     PyObject *done = PyObject_CallMethod(op, "write_eof", NULL);
@@ -371,17 +377,48 @@ get_buffer(PyObject *op, void *Py_UNUSED(closure))
 static PyObject *
 get_pipe(PyObject *op, void *Py_UNUSED(closure))
 {
-    PyObject *pipe = PIPE(op)->pipe;
-    return Py_NewRef(pipe ? pipe : Py_None);
+    PyaioPipe *self = PIPE(op);
+    if (self->bare == PYAIO_PIPE_BARE &&
+        pyaio_pipe_object(STATE(op), self) == NULL) {
+        return NULL;
+    }
+    return Py_NewRef(self->pipe ? self->pipe : Py_None);
 }
 
 static int
 set_pipe(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
 {
+    if (pyaio_pipe_object(STATE(op), PIPE(op)) == NULL) {
+        return -1;
+    }
     PyObject *old = PIPE(op)->pipe;
     PIPE(op)->pipe = value == Py_None ? NULL : Py_XNewRef(value);
     PIPE(op)->is_file = PIPE(op)->is_socket = 0;
     Py_XDECREF(old);
+    return 0;
+}
+
+/* Stock's attribute, with the pipe in it. */
+static PyObject *
+get_extra(PyObject *op, void *Py_UNUSED(closure))
+{
+    if (pyaio_pipe_object(STATE(op), PIPE(op)) == NULL) {
+        return NULL;
+    }
+    return Py_NewRef(PIPE(op)->extra ? PIPE(op)->extra : Py_None);
+}
+
+static int
+set_extra(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value == NULL || !PyDict_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "extra must be a dict");
+        return -1;
+    }
+    if (pyaio_pipe_object(STATE(op), PIPE(op)) == NULL) {
+        return -1;
+    }
+    Py_XSETREF(PIPE(op)->extra, Py_NewRef(value));
     return 0;
 }
 
@@ -413,6 +450,7 @@ static PyGetSetDef read_pipe_getset[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {"_fileno", get_fileno, NULL, NULL, NULL},
     {"_pipe", get_pipe, set_pipe, NULL, NULL},
+    {"_extra", get_extra, set_extra, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -420,6 +458,7 @@ static PyGetSetDef write_pipe_getset[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {"_fileno", get_fileno, NULL, NULL, NULL},
     {"_pipe", get_pipe, set_pipe, NULL, NULL},
+    {"_extra", get_extra, set_extra, NULL, NULL},
     {"_buffer", get_buffer, NULL, NULL, NULL},
     {"_protocol_paused", get_protocol_paused, NULL, NULL, NULL},
     {"_high_water", get_high_water, NULL, NULL, NULL},

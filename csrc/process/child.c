@@ -12,6 +12,8 @@
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
+/* P_PIDFD, which older C libraries do not know. */
+#define BY_DESCRIPTOR ((idtype_t)3)
 
 typedef struct {
     PyObject_HEAD
@@ -66,6 +68,29 @@ Child_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+/* Whether os.waitpid() is what it was. */
+static int
+waits_as_usual(const PyaioState *state)
+{
+    PyObject *names = PyModule_GetDict(state->os_module);
+    return PyDict_GetItemWithError(names, state->str_waitpid) ==
+           state->stock_waitpid;
+}
+
+/* The exit code of the child, which has ended, by its descriptor: 1, 0 where
+ * that is not to be had. */
+static int
+take_code(const Child *self, int *code)
+{
+    siginfo_t info = {0};
+    if (waitid(BY_DESCRIPTOR, (id_t)self->fd, &info, WEXITED | WNOHANG) < 0 ||
+        info.si_pid != self->pid) {
+        return 0;
+    }
+    *code = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+    return 1;
+}
+
 /* os.waitpid(), or what somebody put there: the status of the child, which has
  * ended. Returns 0, or -1 with an exception. */
 static int
@@ -85,6 +110,9 @@ static int
 child_reap(PyaioState *state, const Child *self, int *code)
 {
     int status;
+    if (waits_as_usual(state) && take_code(self, code)) {
+        return 0;
+    }
     if (child_wait(state, self, &status) == 0) {
         *code = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
         return 0;

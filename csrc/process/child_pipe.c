@@ -41,12 +41,12 @@ new_protocol(PyaioState *state, PyaioSubprocess *self, int number)
 static int
 connect_pipe(PyaioState *state, PyaioSubprocess *self, int number)
 {
-    PyObject *file = pyaio_subprocess_file(state, self, number);
-    if (file == NULL || file == Py_None) {
-        return file ? 0 : -1;
+    PyObject *file = self->ends[number]; /* where somebody asked for it */
+    int fd = file ? PyObject_AsFileDescriptor(file) : self->files[number];
+    if (fd < 0) {
+        return file ? -1 : 0;
     }
-    int fd = PyObject_AsFileDescriptor(file);
-    ChildPipe *protocol = fd < 0 ? NULL : new_protocol(state, self, number);
+    ChildPipe *protocol = new_protocol(state, self, number);
     if (protocol == NULL) {
         return -1;
     }
@@ -54,10 +54,14 @@ connect_pipe(PyaioState *state, PyaioSubprocess *self, int number)
         number == 0 ? state->WritePipe_type : state->ReadPipe_type;
     protocol->pipe = pyaio_pipe_to_child(state, type, self->loop, file, fd,
                                          (PyObject *)protocol);
-    int err =
-        protocol->pipe == NULL
-            ? -1
-            : PyDict_SetItem(self->pipes, protocol->fd, (PyObject *)protocol);
+    int err = protocol->pipe ? 0 : -1;
+    if (err == 0) {
+        if (file == NULL) {
+            self->files[number] = -1; /* it is the pipe's now */
+            self->ends[number] = Py_NewRef(protocol->pipe);
+        }
+        err = PyDict_SetItem(self->pipes, protocol->fd, (PyObject *)protocol);
+    }
     Py_DECREF(protocol);
     return err;
 }
@@ -128,7 +132,16 @@ static PyMethodDef write_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* The pipe is to be closed. */
+static PyObject *
+ChildPipe_eof_received(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(unused))
+{
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef read_methods[] = {
+    {"eof_received", ChildPipe_eof_received, METH_NOARGS,
+     "eof_received($self, /)\n--\n\nLet the transport close itself."},
     {"data_received", ChildPipe_data_received, METH_O,
      "data_received($self, data, /)\n--\n\n"
      "Give data to the transport of the subprocess."},

@@ -9,6 +9,8 @@
 #include "sched/sched.h"
 #include "task/future.h"
 
+#define NAME(name) offsetof(PyaioState, str_##name)
+
 typedef struct {
     PyaioCoroutine head;
     PyObject *arguments; /* owned: as pyaio_in_stock_pack() makes them, */
@@ -21,29 +23,6 @@ typedef struct {
 
 /* --- the child ----------------------------------------------------------- */
 
-/* What the keyword was given as, `fallback` otherwise: borrowed. */
-static PyObject *
-keyword(const Create *self, const char *name, PyObject *fallback)
-{
-    Py_ssize_t named = self->names ? PyTuple_GET_SIZE(self->names) : 0;
-    Py_ssize_t first = PyTuple_GET_SIZE(self->arguments) - named;
-    for (Py_ssize_t i = 0; i < named; i++) {
-        if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(self->names, i),
-                                             name) == 0) {
-            return PyTuple_GET_ITEM(self->arguments, first + i);
-        }
-    }
-    return fallback;
-}
-
-static PyObject *
-make_protocol(PyaioState *state, const Create *self)
-{
-    PyObject *limit = keyword(self, "limit", state->default_limit);
-    return pyaio_call_with_limit(state, state->ChildProtocol, limit,
-                                 self->loop);
-}
-
 static int
 is_shell(const Create *self)
 {
@@ -54,56 +33,148 @@ is_shell(const Create *self)
 static PyObject *
 command_of(const Create *self)
 {
-    Py_ssize_t named = self->names ? PyTuple_GET_SIZE(self->names) : 0;
-    Py_ssize_t count = PyTuple_GET_SIZE(self->arguments) - named;
+    Py_ssize_t count = PyTuple_GET_SIZE(self->arguments) -
+                       (self->names ? PyTuple_GET_SIZE(self->names) : 0);
     return is_shell(self) ? Py_NewRef(PyTuple_GET_ITEM(self->arguments, 0))
                           : PyTuple_GetSlice(self->arguments, 0, count);
 }
 
-/* The keywords of a usual call; the transport's constructor takes those from
- * PASSED_ON as they are. */
-static const char *const keywords[] = {
-    "stdin",         "stdout", "stderr",          "limit",
-    "env",           "cwd",    "restore_signals", "start_new_session",
-    "process_group", NULL};
-enum { PASSED_ON = 4 };
+/* The keywords of a usual call, and where they go: the first of them are not
+ * among the transport's own. */
+#define PLAN(field) offsetof(PyaioChildPlan, field)
+static const struct {
+    size_t name;  /* place in the state */
+    size_t place; /* in the plan */
+} keywords[] = {
+    {NAME(limit), 0},
+    {NAME(stdin), PLAN(files[0])},
+    {NAME(stdout), PLAN(files[1])},
+    {NAME(stderr), PLAN(files[2])},
+    {NAME(env), PLAN(env)},
+    {NAME(cwd), PLAN(cwd)},
+    {NAME(restore_signals), PLAN(restore_signals)},
+    {NAME(start_new_session), PLAN(new_session)},
+    {NAME(process_group), PLAN(process_group)},
+};
+enum {
+    LIMIT = 0,
+    OPTIONS = 4, /* the transport's own begin here */
+    KEYWORDS = sizeof(keywords) / sizeof(keywords[0]),
+};
 
+/* Where a keyword stands in the table: KEYWORDS for one that is not known. */
 static int
-add_options(const Create *self, PyObject *options)
+find_keyword(const PyaioState *state, PyObject *name)
 {
-    for (const char *const *name = keywords + PASSED_ON; *name != NULL;
-         name++) {
-        PyObject *value = keyword(self, *name, NULL);
-        if (value != NULL && PyDict_SetItemString(options, *name, value) < 0) {
-            return -1;
+    int i = 0;
+    while (i < KEYWORDS &&
+           pyaio_state_object(state, keywords[i].name) != name) {
+        i++;
+    }
+    return i;
+}
+
+static Py_ssize_t
+count_named(const Create *self)
+{
+    return self->names ? PyTuple_GET_SIZE(self->names) : 0;
+}
+
+/* A keyword's value: borrowed. */
+static PyObject *
+named_value(const Create *self, Py_ssize_t i)
+{
+    Py_ssize_t first = PyTuple_GET_SIZE(self->arguments) - count_named(self);
+    return PyTuple_GET_ITEM(self->arguments, first + i);
+}
+
+/* Sorts the keywords into the plan; the limit is returned, borrowed. */
+static PyObject *
+fill_plan(const PyaioState *state, const Create *self, PyaioChildPlan *plan)
+{
+    PyObject *limit = state->default_limit;
+    for (Py_ssize_t i = 0; i < count_named(self); i++) {
+        int found = find_keyword(state, PyTuple_GET_ITEM(self->names, i));
+        PyObject *value = named_value(self, i);
+        if (found == LIMIT) {
+            limit = value;
+        }
+        else {
+            char *place = (char *)plan + keywords[found].place;
+            *(PyObject **)(void *)place = value;
         }
     }
-    return 0;
+    return limit;
+}
+
+/* The keywords for the transport's constructor: a new dict. */
+static PyObject *
+options_of(const PyaioState *state, const Create *self, PyObject *waiter)
+{
+    PyObject *options = PyDict_New();
+    int err =
+        options ? PyDict_SetItem(options, state->str_waiter, waiter) : -1;
+    for (Py_ssize_t i = 0; err == 0 && i < count_named(self); i++) {
+        PyObject *name = PyTuple_GET_ITEM(self->names, i);
+        if (find_keyword(state, name) >= OPTIONS) {
+            err = PyDict_SetItem(options, name, named_value(self, i));
+        }
+    }
+    if (err < 0) {
+        Py_CLEAR(options);
+    }
+    return options;
+}
+
+/* By the constructor of the class, or stock's alone for a transport that was
+ * allocated already. Steals `op`. */
+static PyObject *
+construct_by_arguments(PyaioState *state, const Create *self,
+                       const PyaioConstruction *made, PyObject *op)
+{
+    const PyaioChildPlan *plan = &made->plan;
+    PyObject *options = options_of(state, self, made->waiter);
+    PyObject *args =
+        options
+            ? Py_BuildValue("(OOOOOOOi)", made->loop, made->protocol,
+                            plan->args, plan->shell ? Py_True : Py_False,
+                            plan->files[0], plan->files[1], plan->files[2], 0)
+            : NULL;
+    if (args == NULL) {
+        Py_CLEAR(op);
+    }
+    else if (op == Py_None) {
+        Py_SETREF(op, PyObject_Call(state->ChildTransport, args, options));
+    }
+    else if (pyaio_subprocess_construct_in_stock(state, op, args, options) <
+             0) {
+        Py_CLEAR(op);
+    }
+    Py_XDECREF(args);
+    Py_XDECREF(options);
+    return op;
 }
 
 /* Starts the child. */
 static PyObject *
-make_transport(PyaioState *state, const Create *self, PyObject *waiter)
+make_transport(PyaioState *state, const Create *self,
+               const PyaioConstruction *made)
 {
-    PyObject *command = command_of(self);
-    PyObject *args =
-        command ? Py_BuildValue("(OOOOOOOi)", self->loop, self->protocol,
-                                command, is_shell(self) ? Py_True : Py_False,
-                                keyword(self, "stdin", Py_None),
-                                keyword(self, "stdout", Py_None),
-                                keyword(self, "stderr", Py_None), 0)
-                : NULL;
-    PyObject *options = args ? PyDict_New() : NULL;
-    PyObject *transport = NULL;
-    if (options != NULL &&
-        PyDict_SetItem(options, state->str_waiter, waiter) == 0 &&
-        add_options(self, options) == 0) {
-        transport = PyObject_Call(state->ChildTransport, args, options);
+    PyObject *op = pyaio_subprocess_alloc(state);
+    if (op == NULL) {
+        return NULL;
     }
-    Py_XDECREF(command);
-    Py_XDECREF(args);
-    Py_XDECREF(options);
-    return transport;
+    int done =
+        op == Py_None
+            ? 0
+            : pyaio_subprocess_construct(state, (PyaioSubprocess *)op, made);
+    if (done == 0) {
+        return construct_by_arguments(state, self, made, op);
+    }
+    if (done < 0) {
+        Py_CLEAR(op);
+    }
+    return op;
 }
 
 /* Has the transport told of the child's end: 0, or -1 with an exception. */
@@ -155,20 +226,30 @@ is_usual(PyaioState *state, PyObject *loop)
 static PySendResult
 spawn(PyaioState *state, Create *self, PyObject **result)
 {
-    self->protocol = make_protocol(state, self);
-    PyObject *waiter =
-        self->protocol ? pyaio_loop_create_future(state, self->loop) : NULL;
-    if (waiter != NULL) {
-        self->transport = make_transport(state, self, waiter);
+    PyObject *command = command_of(self);
+    if (command == NULL) {
+        return PYGEN_ERROR;
     }
+    PyaioConstruction made = {pyaio_child_plan(command, is_shell(self)),
+                              self->loop, NULL, NULL};
+    PyObject *limit = fill_plan(state, self, &made.plan);
+    made.protocol = self->protocol =
+        pyaio_child_protocol_new(state, limit, self->loop);
+    made.waiter =
+        made.protocol ? pyaio_loop_create_future(state, self->loop) : NULL;
+    if (made.waiter != NULL) {
+        self->transport = make_transport(state, self, &made);
+    }
+    Py_DECREF(command);
     PySendResult went = PYGEN_ERROR;
     if (self->transport != NULL && watch(state, self) == 0) {
-        went = pyaio_await_start(state, &self->head.await, waiter, result);
+        went =
+            pyaio_await_start(state, &self->head.await, made.waiter, result);
     }
     else {
         Py_CLEAR(self->transport);
     }
-    Py_XDECREF(waiter);
+    Py_XDECREF(made.waiter);
     return went;
 }
 
@@ -190,6 +271,9 @@ finish(PyaioState *state, const Create *self, PyObject **result)
     Py_CLEAR(*result);
     PyObject *type =
         PyObject_GetAttr(state->subprocess_streams, state->str_Process);
+    if (type == state->stock_Process) {
+        Py_SETREF(type, Py_NewRef(state->Process));
+    }
     PyObject *args[] = {self->transport, self->protocol, self->loop};
     *result = type ? PyObject_Vectorcall(type, args, 3, NULL) : NULL;
     Py_XDECREF(type);
@@ -294,23 +378,12 @@ create_clear(PyaioState *Py_UNUSED(state), PyaioCoroutine *op)
 static const PyaioCoroutineKind exec_kind = CREATE_KIND(create_exec);
 static const PyaioCoroutineKind shell_kind = CREATE_KIND(create_shell);
 
-static int
-is_known(PyObject *name)
-{
-    for (const char *const *known = keywords; *known != NULL; known++) {
-        if (PyUnicode_CompareWithASCIIString(name, *known) == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static PyObject *
 create_new(PyaioState *state, const PyaioCoroutineKind *kind,
            PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames); i++) {
-        if (!is_known(PyTuple_GET_ITEM(kwnames, i))) {
+        if (find_keyword(state, PyTuple_GET_ITEM(kwnames, i)) == KEYWORDS) {
             return NULL;
         }
     }
@@ -352,23 +425,23 @@ shell_call(PyaioState *state, PyObject *const *args, Py_ssize_t nargs,
 PyObject *
 pyaio_py_adopt_subprocess(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "create_exec", "create_shell",    "protocol",  "transport",
-        "watcher",     "program_watches", "end_child", "limit",
-        "reader",      "writer",          NULL};
-    enum { COUNT = 10 };
+    static char *names[] = {"create_exec", "create_shell", "protocol",
+                            "transport",   "watcher",      "program_watches",
+                            "end_child",   "limit",        "reader",
+                            "writer",      "process",      NULL};
+    enum { COUNT = 11 };
     PyaioState *state = pyaio_module_state(module);
     PyObject *given[COUNT];
     PyObject **kept[COUNT] = {
         &state->create_exec,    &state->create_shell,  &state->ChildProtocol,
         &state->ChildTransport, &state->ChildWatcher,  &state->program_watches,
         &state->end_child,      &state->default_limit, &state->StreamReader,
-        &state->StreamWriter,
+        &state->StreamWriter,   &state->Process,
     };
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOOOOOOOOO:_adopt_subprocess", names, &given[0],
+            args, kwargs, "$OOOOOOOOOOO:_adopt_subprocess", names, &given[0],
             &given[1], &given[2], &given[3], &given[4], &given[5], &given[6],
-            &given[7], &given[8], &given[9])) {
+            &given[7], &given[8], &given[9], &given[10])) {
         return NULL;
     }
     for (int i = 0; i < COUNT; i++) {

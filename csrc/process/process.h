@@ -24,10 +24,16 @@ int pyaio_child_pipe_init(PyObject *module);
 PyObject *pyaio_call_stock(PyObject *stock, PyObject *op, const char *name,
                            PyObject *const *args, Py_ssize_t nargs,
                            PyObject *kwnames);
-/* callable(limit=limit, loop=loop) */
-PyObject *pyaio_call_with_limit(PyaioState *state, PyObject *callable,
-                                PyObject *limit, PyObject *loop);
+/* SubprocessStreamProtocol(limit, loop) */
+PyObject *pyaio_child_protocol_new(PyaioState *state, PyObject *limit,
+                                   PyObject *loop);
+/* Takes the writer from a protocol of ours that has it. */
+void pyaio_child_protocol_forget_input(PyaioState *state, PyObject *protocol,
+                                       PyObject *writer);
 int pyaio_create_init(PyObject *module);
+/* After the streams' types. */
+int pyaio_process_init(PyObject *module);
+int pyaio_communicate_init(PyObject *module);
 int pyaio_child_wait_init(PyObject *module);
 /* After the streams' types, before they are adopted. */
 int pyaio_child_protocol_init(PyObject *module);

@@ -168,24 +168,20 @@ open_devnull(Start *start)
 static int
 open_file(Start *start, int number, PyObject *given)
 {
-    int fd = PyObject_AsFileDescriptor(given);
-    if (fd >= 0) {
-        return fd;
+    if (PyLong_CheckExact(given)) {
+        int overflow;
+        switch (PyLong_AsLongAndOverflow(given, &overflow)) {
+        case TO_PIPE:
+            return overflow ? -1 : open_pipe(start, number);
+        case TO_DEVNULL:
+            return open_devnull(start);
+        case TO_OUTPUT:
+            return number == 2 ? start->order.files[1] : -1;
+        default:
+            break;
+        }
     }
-    if (!PyLong_CheckExact(given)) {
-        return -1;
-    }
-    PyErr_Clear();
-    switch (PyLong_AsLong(given)) {
-    case TO_PIPE:
-        return open_pipe(start, number);
-    case TO_DEVNULL:
-        return open_devnull(start);
-    case TO_OUTPUT:
-        return number == 2 ? start->order.files[1] : -1;
-    default:
-        return -1;
-    }
+    return PyObject_AsFileDescriptor(given);
 }
 
 static int

@@ -3,8 +3,10 @@
 #include "base/errors.h"
 #include "base/meta.h"
 #include "process/process.h"
+#include "process/transport.h"
 #include "stream/flow_control.h"
 #include "stream/reader.h"
+#include "stream/writer.h"
 #include "task/future.h"
 
 typedef struct {
@@ -37,11 +39,16 @@ static PyObject *
 pipe_of(PyaioState *state, PyObject *transport, long fd)
 {
     PyObject *number = PyLong_FromLong(fd);
+    if (number == NULL) {
+        return NULL;
+    }
     PyObject *pipe =
-        number ? PyObject_CallMethodOneArg(
-                     transport, state->str_get_pipe_transport, number)
-               : NULL;
-    Py_XDECREF(number);
+        pyaio_subprocess_is_plain(state, transport)
+            ? pyaio_subprocess_pipe(state, (PyaioSubprocess *)transport,
+                                    number)
+            : PyObject_CallMethodOneArg(transport,
+                                        state->str_get_pipe_transport, number);
+    Py_DECREF(number);
     return pipe;
 }
 
@@ -61,18 +68,6 @@ note_pipe(PyaioState *state, ChildProtocol *self, long fd)
     return done ? 0 : -1;
 }
 
-PyObject *
-pyaio_call_with_limit(PyaioState *state, PyObject *callable, PyObject *limit,
-                      PyObject *loop)
-{
-    PyObject *args[] = {limit, loop};
-    PyObject *names = PyTuple_Pack(2, state->str_limit, state->str_loop);
-    PyObject *made =
-        names ? PyObject_Vectorcall(callable, args, 0, names) : NULL;
-    Py_XDECREF(names);
-    return made;
-}
-
 static int
 make_reader(PyaioState *state, ChildProtocol *self, long fd)
 {
@@ -82,8 +77,7 @@ make_reader(PyaioState *state, ChildProtocol *self, long fd)
         return pipe ? 0 : -1;
     }
     PyObject *limit = self->limit ? self->limit : Py_None;
-    PyObject *reader = pyaio_call_with_limit(state, state->StreamReader, limit,
-                                             self->flow.head.loop);
+    PyObject *reader = pyaio_reader_new(state, limit, self->flow.head.loop);
     PyObject *done = NULL;
     if (reader != NULL) {
         Py_XSETREF(self->streams[fd], reader);
@@ -103,13 +97,8 @@ make_writer(PyaioState *state, ChildProtocol *self)
         Py_XDECREF(pipe);
         return pipe ? 0 : -1;
     }
-    PyObject *args[] = {pipe, (PyObject *)self, Py_None, self->flow.head.loop};
-    PyObject *names = PyTuple_Pack(3, state->str_protocol, state->str_reader,
-                                   state->str_loop);
     PyObject *writer =
-        names ? PyObject_Vectorcall(state->StreamWriter, args, 1, names)
-              : NULL;
-    Py_XDECREF(names);
+        pyaio_writer_new(state, pipe, (PyObject *)self, self->flow.head.loop);
     Py_DECREF(pipe);
     if (writer == NULL) {
         return -1;
@@ -445,6 +434,33 @@ ChildProtocol_init(PyObject *op, PyObject *args, PyObject *kwargs)
     self->flow.head.loop = Py_NewRef(loop);
     self->limit = Py_NewRef(given);
     return 0;
+}
+
+PyObject *
+pyaio_child_protocol_new(PyaioState *state, PyObject *given, PyObject *loop)
+{
+    PyTypeObject *type = (PyTypeObject *)state->ChildProtocol;
+    if (!pyaio_stream_class_is_plain(state->ChildProtocol,
+                                     state->ChildProtocol_type)) {
+        return PyObject_CallFunctionObjArgs(state->ChildProtocol, given, loop,
+                                            NULL);
+    }
+    PyObject *op = type->tp_new(type, NULL, NULL);
+    if (op != NULL) {
+        SELF(op)->flow.head.loop = Py_NewRef(loop);
+        SELF(op)->limit = Py_NewRef(given);
+    }
+    return op;
+}
+
+void
+pyaio_child_protocol_forget_input(PyaioState *state, PyObject *protocol,
+                                  PyObject *writer)
+{
+    if (PyObject_TypeCheck(protocol, state->ChildProtocol_type) &&
+        SELF(protocol)->streams[0] == writer) {
+        Py_CLEAR(SELF(protocol)->streams[0]);
+    }
 }
 
 static int

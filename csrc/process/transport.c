@@ -3,6 +3,7 @@
 #include "base/context.h"
 #include "base/errors.h"
 #include "net/party.h"
+#include "net/pipe.h"
 #include "process/child_pipe.h"
 #include "sched/sched.h"
 #include "task/future.h"
@@ -21,7 +22,28 @@ pyaio_subprocess_file(PyaioState *state, PyaioSubprocess *self, int number)
         }
         return self->ends[number];
     }
-    return self->ends[number] ? self->ends[number] : Py_None;
+    PyObject *end = self->ends[number];
+    if (end != NULL && (Py_IS_TYPE(end, state->ReadPipe_type) ||
+                        Py_IS_TYPE(end, state->WritePipe_type))) {
+        return pyaio_pipe_object(state, (PyaioPipe *)end);
+    }
+    return end ? end : Py_None;
+}
+
+PyObject *
+pyaio_subprocess_pipe(PyaioState *state, const PyaioSubprocess *self,
+                      PyObject *fd)
+{
+    if (self->pipes == NULL) {
+        return PyObject_Hash(fd) == -1 ? NULL : Py_NewRef(Py_None);
+    }
+    PyObject *protocol = Py_XNewRef(PyDict_GetItemWithError(self->pipes, fd));
+    if (protocol == NULL) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    PyObject *pipe = PyObject_GetAttr(protocol, state->str_pipe);
+    Py_DECREF(protocol);
+    return pipe;
 }
 
 /* Stock's attribute `subprocess` of the transport and in its information. */

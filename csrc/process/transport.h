@@ -30,8 +30,9 @@ typedef struct {
     PyObject *pending;      /* owned: deque of calls, or NULL for none yet */
     PyObject *args;         /* owned: of the child that we started, or NULL */
     PyObject *context;      /* base/context.h: of what connects the pipes */
-    PyObject *ends[3];      /* owned: file objects of our ends of its pipes */
-    int files[3];           /* descriptors of those that have none yet; -1 */
+    PyObject *ends[3];      /* owned: file objects of our ends of its pipes, or
+                               the pipes' transports, which have them */
+    int files[3];           /* descriptors of those that have neither; -1 */
     int devnull;            /* which it shows, too */
     uint8_t closed;
     uint8_t finished;
@@ -42,6 +43,16 @@ typedef struct {
     uint8_t wakes_early; /* the running version wakes who waits when the child
                             ends, not when the connection is lost */
 } PyaioSubprocess;
+
+/* A transport of the usual class that started its child itself, and of which
+ * no method was replaced. */
+static inline int
+pyaio_subprocess_is_plain(const PyaioState *state, PyObject *op)
+{
+    return (PyObject *)Py_TYPE(op) == state->ChildTransport &&
+           !((PyaioSubprocess *)op)->from_stock &&
+           !((PyaioSubprocess *)op)->replaced;
+}
 
 /* Whether a field has no value, for Python None. */
 static inline int
@@ -61,6 +72,46 @@ typedef struct {
     PyObject *process_group;
     int shell;
 } PyaioChildPlan;
+
+/* A child and who is told of it. */
+typedef struct {
+    PyaioChildPlan plan;
+    PyObject *loop;
+    PyObject *protocol;
+    PyObject *waiter;
+} PyaioConstruction;
+
+/* A plan for a child like this process. */
+static inline PyaioChildPlan
+pyaio_child_plan(PyObject *args, int shell)
+{
+    return (PyaioChildPlan){
+        .args = args,
+        .files = {Py_None, Py_None, Py_None},
+        .env = Py_None,
+        .cwd = Py_None,
+        .restore_signals = Py_True,
+        .new_session = Py_False,
+        .process_group = Py_None,
+        .shell = shell,
+    };
+}
+
+/* --- construct.c */
+
+/* tp_init */
+int pyaio_subprocess_init_object(PyObject *op, PyObject *args,
+                                 PyObject *kwargs);
+/* A transport of the usual class, which is not constructed; None where one
+ * does not come from its constructor alone. */
+PyObject *pyaio_subprocess_alloc(PyaioState *state);
+/* Starts the child in our way. Returns 1, 0 where it has to be stock's, or -1
+ * with an exception. */
+int pyaio_subprocess_construct(PyaioState *state, PyaioSubprocess *self,
+                               const PyaioConstruction *made);
+/* Stock's constructor. Returns 0, or -1 with an exception. */
+int pyaio_subprocess_construct_in_stock(PyaioState *state, PyObject *op,
+                                        PyObject *args, PyObject *kwargs);
 
 /* Starts the child. Returns 1; 0 where that is left to Popen; -1 with an
  * exception. */
@@ -94,6 +145,10 @@ int pyaio_subprocess_lose(PyaioState *state, PyaioSubprocess *self,
  * pipe. */
 PyObject *pyaio_subprocess_file(PyaioState *state, PyaioSubprocess *self,
                                 int number);
+/* get_pipe_transport(): the transport of a pipe by the number that it is in
+ * the child: a new reference. None where there is no such pipe. */
+PyObject *pyaio_subprocess_pipe(PyaioState *state, const PyaioSubprocess *self,
+                                PyObject *fd);
 /* The Popen, borrowed: None where there is none. */
 PyObject *pyaio_subprocess_popen(PyaioState *state, PyaioSubprocess *self);
 PyObject *pyaio_subprocess_exit_waiters(PyaioSubprocess *self);

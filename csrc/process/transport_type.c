@@ -39,207 +39,7 @@ call_stock(const char *name, PyObject *op, PyObject *argument)
     return call_stock_with(op, name, &argument, argument != NULL);
 }
 
-/* --- construction -------------------------------------------------------- */
-
-typedef struct {
-    PyaioChildPlan plan;
-    PyObject *loop;
-    PyObject *protocol;
-    PyObject *waiter;
-} Construction;
-
-/* Whether each of these is what it was: triples (owner, name, value). */
-static int
-are_same(PyObject *entries)
-{
-    int same = 1;
-    for (Py_ssize_t i = 0; same && i < PyTuple_GET_SIZE(entries); i++) {
-        PyObject *entry = PyTuple_GET_ITEM(entries, i);
-        PyObject *now = PyObject_GetAttr(PyTuple_GET_ITEM(entry, 0),
-                                         PyTuple_GET_ITEM(entry, 1));
-        same = now == PyTuple_GET_ITEM(entry, 2);
-        PyErr_Clear();
-        Py_XDECREF(now);
-    }
-    return same;
-}
-
-/* A number that grows with any change of the classes; 0 where that cannot be
- * said. */
-static uint64_t
-version_of(PyObject *classes)
-{
-    uint64_t sum = 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(classes); i++) {
-        unsigned tag =
-            ((PyTypeObject *)PyTuple_GET_ITEM(classes, i))->tp_version_tag;
-        if (tag == 0) {
-            return 0;
-        }
-        sum += tag;
-    }
-    return sum;
-}
-
-static int
-classes_are_same(PyaioState *state, PyObject *classes, PyObject *entries)
-{
-    uint64_t version = version_of(classes);
-    if (version != 0 && version == state->child_classes) {
-        return 1;
-    }
-    state->child_classes = 0;
-    if (!are_same(entries)) {
-        return 0;
-    }
-    state->child_classes = version_of(classes);
-    return 1;
-}
-
-/* Whether stock's classes and what Popen calls are what they were when the
- * Python half of the transport was made, which lists them. */
-static int
-is_original(PyaioState *state, PyObject *op)
-{
-    PyObject *classes, *methods, *functions;
-    PyObject *originals = PyObject_GetAttr(op, state->str__originals);
-    if (originals == NULL || !PyTuple_Check(originals)) {
-        Py_XDECREF(originals);
-        return originals ? 0 : -1;
-    }
-    int same =
-        PyArg_ParseTuple(originals, "O!O!O!", &PyTuple_Type, &classes,
-                         &PyTuple_Type, &methods, &PyTuple_Type, &functions)
-            ? are_same(functions) && classes_are_same(state, classes, methods)
-            : -1;
-    Py_DECREF(originals);
-    return same;
-}
-
-/* Whether the arguments of the constructor are such as we know. */
-static int
-parse(PyaioState *state, PyObject *args, PyObject *kwargs, Construction *made)
-{
-    PyaioChildPlan *plan = &made->plan;
-    PyObject *extra = Py_None, *bufsize = NULL, *shell = NULL;
-    plan->env = plan->cwd = plan->process_group = made->waiter = Py_None;
-    plan->restore_signals = Py_True;
-    plan->new_session = Py_False;
-    if (!PyArg_UnpackTuple(args, "", 8, 8, &made->loop, &made->protocol,
-                           &plan->args, &shell, &plan->files[0],
-                           &plan->files[1], &plan->files[2], &bufsize)) {
-        PyErr_Clear();
-        return 0;
-    }
-    const struct {
-        PyObject *name, **value;
-    } known[] = {
-        {state->str_waiter, &made->waiter},
-        {state->str_extra, &extra},
-        {state->str_env, &plan->env},
-        {state->str_cwd, &plan->cwd},
-        {state->str_restore_signals, &plan->restore_signals},
-        {state->str_start_new_session, &plan->new_session},
-        {state->str_process_group, &plan->process_group},
-    };
-    Py_ssize_t position = 0;
-    PyObject *name, *value;
-    while (kwargs && PyDict_Next(kwargs, &position, &name, &value)) {
-        size_t i = 0, count = sizeof(known) / sizeof(known[0]);
-        while (i < count && known[i].name != name) {
-            i++;
-        }
-        if (i == count) {
-            return 0;
-        }
-        *known[i].value = value;
-    }
-    plan->shell = shell == Py_True;
-    return extra == Py_None && (plan->shell || shell == Py_False) &&
-           pyaio_sched_direct(state, made->loop, PYAIO_LOOP_GET_DEBUG) != NULL;
-}
-
-static int
-note_pipes(PyaioSubprocess *self)
-{
-    for (int i = 0; i < 3; i++) {
-        if (self->files[i] < 0) {
-            continue;
-        }
-        if (self->pipes == NULL && (self->pipes = PyDict_New()) == NULL) {
-            return -1;
-        }
-        PyObject *number = PyLong_FromLong(i);
-        int err = number ? PyDict_SetItem(self->pipes, number, Py_None) : -1;
-        Py_XDECREF(number);
-        if (err < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int
-is_true(PyObject *op, PyObject *name)
-{
-    PyObject *value = PyObject_GetAttr(op, name);
-    int truth = value ? PyObject_IsTrue(value) : -1;
-    Py_XDECREF(value);
-    return truth;
-}
-
-/* Starts the child in our way. Returns 1, 0 where it has to be stock's, or -1
- * with an exception. */
-static int
-construct(PyaioState *state, PyaioSubprocess *self, PyObject *args,
-          PyObject *kwargs)
-{
-    Construction made;
-    PyObject *op = (PyObject *)self;
-    int usual = parse(state, args, kwargs, &made);
-    if (usual == 1) {
-        usual = is_original(state, op);
-    }
-    int early = usual == 1 ? is_true(op, state->str__wakes_early) : 0;
-    if (usual != 1 || early < 0) {
-        return early < 0 ? -1 : usual;
-    }
-    int started = pyaio_subprocess_start(state, self, &made.plan);
-    if (started <= 0) {
-        self->closed = started < 0;
-        return started;
-    }
-    self->wakes_early = (uint8_t)early;
-    self->connecting = 1;
-    self->loop = Py_NewRef(made.loop);
-    self->protocol = Py_NewRef(made.protocol);
-    return note_pipes(self) < 0 ||
-                   pyaio_subprocess_connect(state, self, made.waiter) < 0
-               ? -1
-               : 1;
-}
-
-static int
-Subprocess_init(PyObject *op, PyObject *args, PyObject *kwargs)
-{
-    PyaioState *state = STATE(op);
-    PyaioSubprocess *self = SELF(op);
-    int done = self->loop == NULL ? construct(state, self, args, kwargs) : 0;
-    if (done != 0) {
-        return done < 0 ? -1 : 0;
-    }
-    PyObject *init =
-        PyObject_GetAttrString(state->stock_Subprocess, "__init__");
-    PyObject *head = init ? PyTuple_Pack(1, op) : NULL;
-    PyObject *all = head ? PySequence_Concat(head, args) : NULL;
-    PyObject *result = all ? PyObject_Call(init, all, kwargs) : NULL;
-    Py_XDECREF(init);
-    Py_XDECREF(head);
-    Py_XDECREF(all);
-    Py_XDECREF(result);
-    self->from_stock = 1;
-    return result ? 0 : -1;
-}
+/* --- the object ---------------------------------------------------------- */
 
 static PyObject *
 Subprocess_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
@@ -476,28 +276,14 @@ get_pipes(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-Subprocess_get_pipe_transport(PyObject *op, PyObject *args, PyObject *kwargs)
+Subprocess_get_pipe_transport(PyObject *op, PyObject *const *args,
+                              Py_ssize_t nargs, PyObject *kwnames)
 {
-    static char *names[] = {"fd", NULL};
-    PyObject *fd;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:get_pipe_transport",
-                                     names, &fd)) {
-        return NULL;
+    if (SELF(op)->from_stock || nargs != 1 || kwnames != NULL) {
+        return pyaio_call_stock(STATE(op)->stock_Subprocess, op,
+                                "get_pipe_transport", args, nargs, kwnames);
     }
-    if (SELF(op)->from_stock) {
-        return call_stock("get_pipe_transport", op, fd);
-    }
-    PyObject *pipes = get_pipes(op, NULL);
-    PyObject *protocol = pipes ? PyDict_GetItemWithError(pipes, fd) : NULL;
-    PyObject *pipe = NULL;
-    if (protocol != NULL) {
-        pipe = PyObject_GetAttr(protocol, STATE(op)->str_pipe);
-    }
-    else if (!PyErr_Occurred()) {
-        pipe = Py_NewRef(Py_None);
-    }
-    Py_XDECREF(pipes);
-    return pipe;
+    return pyaio_subprocess_pipe(STATE(op), SELF(op), args[0]);
 }
 
 static PyObject *
@@ -538,7 +324,9 @@ static PyMethodDef subprocess_methods[] = {
      "Return the child's process id."},
     {"get_returncode", Subprocess_get_returncode, METH_NOARGS,
      "Return the child's exit code, None while it runs."},
-    {"get_pipe_transport", KEYWORDS(Subprocess_get_pipe_transport),
+    {"get_pipe_transport",
+     (PyCFunction)(void (*)(void))Subprocess_get_pipe_transport,
+     METH_FASTCALL | METH_KEYWORDS,
      "get_pipe_transport($self, fd)\n--\n\n"
      "Return the transport of the pipe that is that descriptor in the child, "
      "or None."},
@@ -665,7 +453,7 @@ PyDoc_STRVAR(subprocess_doc,
 static PyType_Slot subprocess_slots[] = {
     {Py_tp_doc, (void *)(uintptr_t)subprocess_doc},
     {Py_tp_new, Subprocess_new},
-    {Py_tp_init, Subprocess_init},
+    {Py_tp_init, pyaio_subprocess_init_object},
     {Py_tp_setattro, Subprocess_setattro},
     {Py_tp_traverse, Subprocess_traverse},
     {Py_tp_clear, Subprocess_clear},

@@ -42,6 +42,14 @@ pyaio_stream_replaced(PyaioState *state, PyaioStream *self,
     return by_class | self->own;
 }
 
+/* Whether calling a class that stands on `ours` does what `ours` does. */
+static inline int
+pyaio_stream_class_is_plain(PyObject *type, const PyTypeObject *ours)
+{
+    return type != NULL && ((PyTypeObject *)type)->tp_init == ours->tp_init &&
+           ((PyTypeObject *)type)->tp_new == ours->tp_new;
+}
+
 /* tp_setattro: takes note of methods that are set on the instance. */
 int pyaio_stream_setattr(PyObject *op, PyObject *name, PyObject *value,
                          const PyaioStreamMethods *methods);

@@ -49,6 +49,9 @@ pyaio_reader_is_usual(const PyaioReader *self)
            pyaio_buffer_is_usual(&self->buffer);
 }
 
+/* StreamReader(limit, loop) */
+PyObject *pyaio_reader_new(PyaioState *state, PyObject *limit, PyObject *loop);
+
 /* The reader in `op`, NULL where that is none of ours. */
 static inline PyaioReader *
 pyaio_as_reader(const PyaioState *state, PyObject *op)

@@ -19,6 +19,18 @@ none_or_error(int err)
 
 /* --- making -------------------------------------------------------------- */
 
+/* Whether the limit is a good one, which then is the reader's. */
+static int
+take_limit(PyaioReader *self, PyObject *limit, PyObject *loop)
+{
+    if (!PyLong_CheckExact(limit) || pyaio_reader_set_limit(self, limit) < 0 ||
+        self->limit == 0) {
+        return 0;
+    }
+    self->head.loop = Py_NewRef(loop);
+    return 1;
+}
+
 /* Anything but a good limit and a loop of ours is for stock's __init__(),
  * which sets all attributes. */
 static int
@@ -32,15 +44,31 @@ Reader_init(PyObject *op, PyObject *args, PyObject *kwargs)
                                      &limit, &loop)) {
         return -1;
     }
-    if (limit == NULL || !PyLong_CheckExact(limit) ||
-        self->head.loop != NULL ||
+    if (limit == NULL || self->head.loop != NULL ||
         pyaio_sched_direct(state, loop, PYAIO_LOOP_GET_DEBUG) == NULL ||
-        pyaio_reader_set_limit(self, limit) < 0 || self->limit == 0) {
+        !take_limit(self, limit, loop)) {
         return pyaio_primitive_stock_init(state->stock_StreamReader, op, args,
                                           kwargs);
     }
-    self->head.loop = Py_NewRef(loop);
     return 0;
+}
+
+PyObject *
+pyaio_reader_new(PyaioState *state, PyObject *limit, PyObject *loop)
+{
+    PyTypeObject *type = (PyTypeObject *)state->StreamReader;
+    PyObject *op = NULL;
+    if (pyaio_stream_class_is_plain(state->StreamReader,
+                                    state->StreamReader_type) &&
+        pyaio_sched_direct(state, loop, PYAIO_LOOP_GET_DEBUG) != NULL) {
+        op = type->tp_alloc(type, 0);
+        if (op == NULL || take_limit((PyaioReader *)op, limit, loop)) {
+            return op;
+        }
+    }
+    Py_XDECREF(op);
+    return PyObject_CallFunctionObjArgs(state->StreamReader, limit, loop,
+                                        NULL);
 }
 
 /* --- methods ------------------------------------------------------------- */
@@ -99,6 +127,20 @@ Reader_set_exception(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 }
 
 static PyObject *
+Reader_set_transport(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                     PyObject *kwnames)
+{
+    PyaioReader *self = (PyaioReader *)op;
+    ONE_ARGUMENT(args, nargs, kwnames, transport)
+    if (self->transport != NULL || self->head.loop == NULL) {
+        return PyObject_CallFunctionObjArgs(state_of(op)->stock_reader_set, op,
+                                            transport, NULL);
+    }
+    self->transport = transport == Py_None ? NULL : Py_NewRef(transport);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 Reader_wakeup_waiter(PyObject *op, PyObject *Py_UNUSED(unused))
 {
     return none_or_error(
@@ -133,6 +175,9 @@ static PyMethodDef reader_methods[] = {
     {"set_exception", KEYWORDS(Reader_set_exception),
      "set_exception($self, /, exc)\n--\n\n"
      "Have reads raise the exception, the one that waits as well."},
+    {"set_transport", KEYWORDS(Reader_set_transport),
+     "set_transport($self, /, transport)\n--\n\n"
+     "Say what is paused and resumed, once."},
     {"_wakeup_waiter", Reader_wakeup_waiter, METH_NOARGS, NULL},
     {"_maybe_resume_transport", Reader_maybe_resume_transport, METH_NOARGS,
      NULL},

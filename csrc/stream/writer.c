@@ -15,6 +15,15 @@ state_of(PyObject *op)
     return pyaio_state_of(op);
 }
 
+#define NAME(name) offsetof(PyaioState, str_##name)
+
+const PyaioStreamMethods pyaio_writer_methods = {
+    .type = offsetof(PyaioState, StreamWriter_type),
+    .kept = offsetof(PyaioState, writers),
+    .count = 3,
+    .names = {NAME(write), NAME(drain), NAME(close)},
+};
+
 /* --- what it holds ------------------------------------------------------- */
 
 static PyObject *
@@ -92,6 +101,17 @@ pyaio_writer_check_reader(PyaioState *state, PyaioWriter *self)
 
 /* --- making -------------------------------------------------------------- */
 
+static void
+fill(PyaioWriter *self, PyObject *transport, PyObject *protocol,
+     PyObject *reader, PyObject *loop)
+{
+    Py_XSETREF(self->transport, Py_NewRef(transport));
+    Py_XSETREF(self->protocol, Py_NewRef(protocol));
+    Py_XSETREF(self->reader, Py_NewRef(reader));
+    Py_XSETREF(self->head.loop, Py_NewRef(loop));
+    Py_CLEAR(self->complete);
+}
+
 static int
 Writer_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
@@ -108,12 +128,26 @@ Writer_init(PyObject *op, PyObject *args, PyObject *kwargs)
         return pyaio_primitive_stock_init(state->stock_StreamWriter, op, args,
                                           kwargs);
     }
-    Py_XSETREF(self->transport, Py_NewRef(transport));
-    Py_XSETREF(self->protocol, Py_NewRef(protocol));
-    Py_XSETREF(self->reader, Py_NewRef(reader));
-    Py_XSETREF(self->head.loop, Py_NewRef(loop));
-    Py_CLEAR(self->complete);
+    fill(self, transport, protocol, reader, loop);
     return 0;
+}
+
+PyObject *
+pyaio_writer_new(PyaioState *state, PyObject *transport, PyObject *protocol,
+                 PyObject *loop)
+{
+    PyTypeObject *type = (PyTypeObject *)state->StreamWriter;
+    if (!pyaio_stream_class_is_plain(state->StreamWriter,
+                                     state->StreamWriter_type) ||
+        pyaio_sched_direct(state, loop, PYAIO_LOOP_CREATE_FUTURE) == NULL) {
+        return PyObject_CallFunctionObjArgs(state->StreamWriter, transport,
+                                            protocol, Py_None, loop, NULL);
+    }
+    PyObject *op = type->tp_alloc(type, 0);
+    if (op != NULL) {
+        fill((PyaioWriter *)op, transport, protocol, Py_None, loop);
+    }
+    return op;
 }
 
 /* --- methods ------------------------------------------------------------- */
@@ -320,6 +354,30 @@ Writer_clear(PyObject *op)
     return pyaio_stream_clear(op);
 }
 
+/* Stock's __del__() has something to say only of what is not closed. */
+static void
+Writer_finalize(PyObject *op)
+{
+    PyaioState *state = state_of(op);
+    PyaioWriter *self = (PyaioWriter *)op;
+    if (state == NULL || state->stock_writer_del == NULL) {
+        return; /* there is none, or the module is being torn down */
+    }
+    PyObject *raised = PyErr_GetRaisedException();
+    int closing = self->transport ? pyaio_writer_is_closing(state, self) : 0;
+    if (closing == 0) {
+        PyObject *done = PyObject_CallOneArg(state->stock_writer_del, op);
+        closing = done ? 1 : -1;
+        Py_XDECREF(done);
+    }
+    if (closing < 0) {
+        PyErr_WriteUnraisable(op);
+    }
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+    }
+}
+
 static void
 Writer_dealloc(PyObject *op)
 {
@@ -335,6 +393,7 @@ static PyType_Slot writer_slots[] = {
     {Py_tp_init, Writer_init},
     {Py_tp_traverse, Writer_traverse},
     {Py_tp_clear, Writer_clear},
+    {Py_tp_finalize, Writer_finalize},
     {Py_tp_dealloc, Writer_dealloc},
     {Py_tp_methods, writer_methods},
     {Py_tp_getset, writer_getset},

@@ -15,6 +15,12 @@ typedef struct {
                             for */
 } PyaioWriter;
 
+/* write(), drain() and close(). */
+extern const PyaioStreamMethods pyaio_writer_methods;
+
+/* StreamWriter(transport, protocol, None, loop) */
+PyObject *pyaio_writer_new(PyaioState *state, PyObject *transport,
+                           PyObject *protocol, PyObject *loop);
 /* The protocol: a new reference, or NULL with AttributeError. */
 PyObject *pyaio_writer_protocol(PyaioWriter *self);
 /* transport.is_closing(): 1, 0, or -1 with an exception. */

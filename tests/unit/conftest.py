@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +37,36 @@ def reported(loop: asyncio.AbstractEventLoop) -> list[dict[str, Any]]:
     contexts: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda loop, context: contexts.append(context))
     return contexts
+
+
+def forget_watcher() -> None:
+    """Forget the child watcher that asyncio's loops leave, which would then be the program's."""
+    if sys.version_info < (3, 14):
+        policy: Any = asyncio.get_event_loop_policy()
+        policy._watcher = None
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """Fail a test that leaves a descriptor or a child."""
+
+    def open_files() -> set[Path]:
+        gc.collect()
+        return {path for path in Path("/proc/self/fd").iterdir() if is_open(int(path.name))}
+
+    def is_open(fd: int) -> bool:
+        try:
+            os.fstat(fd)
+        except OSError:
+            return False
+        return True
+
+    forget_watcher()
+    before = open_files()
+    yield
+    assert len(open_files()) <= len(before)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
 
 
 @pytest.fixture
@@ -70,6 +102,7 @@ def same_as_stock(
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
+            forget_watcher()
 
     def same_as_stock(program: Callable[..., Any], *args: Any) -> Any:
         if installed:

@@ -29,31 +29,6 @@ async def sh(script, **kwargs):
     return await output(SH, "-c", script, **kwargs)
 
 
-@pytest.fixture
-def nothing_left():
-    """Fail a test that leaves a descriptor or a child."""
-
-    def open_files():
-        gc.collect()
-        return {path for path in Path("/proc/self/fd").iterdir() if is_open(int(path.name))}
-
-    def is_open(fd):
-        try:
-            os.fstat(fd)
-        except OSError:
-            return False
-        return True
-
-    if sys.version_info < (3, 14):
-        # asyncio's loops leave their watcher there, which would then be the program's.
-        asyncio.get_event_loop_policy()._watcher = None
-    before = open_files()
-    yield
-    assert len(open_files()) <= len(before)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
-
-
 def skip_stock(loop):
     """Leave out what asyncio's loops do not promise."""
     if "pyaio" not in type(loop).__module__:
