@@ -122,7 +122,9 @@ class _UnixSubprocessTransport(
 
     @staticmethod
     def _environment(env: Any) -> list[bytes]:
-        """The environment as the system takes it."""
+        """The environment as the system takes it; of what is unusual Popen knows more."""
+        if type(env) not in (dict, type(os.environ)) or not all(env):
+            raise ValueError("no usual environment")
         pairs = []
         for key, value in env.items():
             name = os.fsencode(key)

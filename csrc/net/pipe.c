@@ -383,7 +383,7 @@ pyaio_pipe_lose(PyaioState *state, PyaioPipe *self, PyObject *exc)
         return 0;
     }
     self->closing = self->ending = 1;
-    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *protocol = Py_NewRef(self->protocol ? self->protocol : Py_None);
     PyObject *done =
         PyObject_CallMethodOneArg(protocol, state->str_connection_lost, exc);
     Py_DECREF(protocol);

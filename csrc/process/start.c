@@ -65,19 +65,22 @@ strings_fill(StringArray *strings, PyObject *sequence)
     return err;
 }
 
+static int
+is_name(PyObject *op)
+{
+    return PyUnicode_Check(op) || PyBytes_Check(op);
+}
+
 /* What is executed, with the program first: a list. */
 static PyObject *
 command_of(const PyaioChildPlan *plan)
 {
     PyObject *args = plan->args;
     if (plan->shell) {
-        return PyUnicode_Check(args) || PyBytes_Check(args)
-                   ? Py_BuildValue("[ssO]", "/bin/sh", "-c", args)
-                   : NULL;
+        return is_name(args) ? Py_BuildValue("[ssO]", "/bin/sh", "-c", args)
+                             : NULL;
     }
-    return PyUnicode_Check(args) || PyBytes_Check(args)
-               ? Py_BuildValue("[O]", args)
-               : PySequence_List(args);
+    return is_name(args) ? Py_BuildValue("[O]", args) : PySequence_List(args);
 }
 
 /* Where to look for the program. */
@@ -113,16 +116,32 @@ fill_environment(PyaioSubprocess *self, Start *start,
     return err;
 }
 
+/* The group to join: -1 for none, or with an exception. */
+static pid_t
+process_group_of(PyObject *given)
+{
+    if (given == Py_None) {
+        return -1;
+    }
+    long number = PyLong_AsLong(given);
+    pid_t group = (pid_t)number;
+    if (group != number) {
+        PyErr_SetString(PyExc_OverflowError, "process_group is too large");
+    }
+    return group;
+}
+
 static int
 fill_options(Start *start, const PyaioChildPlan *plan)
 {
     PyaioSpawnOrder *order = &start->order;
-    order->restore_signals = PyObject_IsTrue(plan->restore_signals);
-    order->new_session = PyObject_IsTrue(plan->new_session);
-    order->process_group = -1;
-    if (plan->process_group != Py_None) {
-        order->process_group = (pid_t)PyLong_AsLong(plan->process_group);
+    if (!PyBool_Check(plan->restore_signals) ||
+        !PyBool_Check(plan->new_session)) {
+        return -1; /* what they mean differs by version */
     }
+    order->restore_signals = plan->restore_signals == Py_True;
+    order->new_session = plan->new_session == Py_True;
+    order->process_group = process_group_of(plan->process_group);
     if (plan->cwd != Py_None) {
         if (!PyUnicode_FSConverter(plan->cwd, &start->folder)) {
             return -1;
@@ -181,7 +200,7 @@ open_file(Start *start, int number, PyObject *given)
             break;
         }
     }
-    return PyObject_AsFileDescriptor(given);
+    return PyBool_Check(given) ? -1 : PyObject_AsFileDescriptor(given);
 }
 
 static int
@@ -242,11 +261,12 @@ prepare(PyaioSubprocess *self, Start *start, const PyaioChildPlan *plan)
                : -1;
 }
 
-/* As Popen's constructor. */
+/* As Popen's constructor, where it is certain how that names the program. */
 static int
 raise_failure(const Start *start, const PyaioChildPlan *plan)
 {
-    if (start->order.stage == PYAIO_SPAWN_SETUP) {
+    if (start->order.stage == PYAIO_SPAWN_SETUP ||
+        !is_name(PyList_GET_ITEM(start->command, 0))) {
         return 0;
     }
     errno = start->order.failure;
@@ -310,12 +330,16 @@ pyaio_subprocess_start(PyaioState *state, PyaioSubprocess *self,
                      : 0;
         goto done;
     }
+    if (open_files(&start, plan) < 0) {
+        result = 0;
+        goto done;
+    }
     if (PySys_Audit("subprocess.Popen", "OOOO",
                     PyList_GET_ITEM(start.command, 0), start.command,
                     plan->cwd, plan->env) < 0) {
         goto done;
     }
-    result = open_files(&start, plan) == 0 ? spawn(self, &start, plan) : 0;
+    result = spawn(self, &start, plan);
 done:
     if (result == 0) {
         PyErr_Clear();

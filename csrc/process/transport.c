@@ -141,7 +141,8 @@ static int
 call_protocol(PyaioState *state, PyaioSubprocess *self, PyObject *name,
               PyObject *first, PyObject *second)
 {
-    PyObject *method = PyObject_GetAttr(self->protocol, name);
+    PyObject *protocol = self->protocol ? self->protocol : Py_None;
+    PyObject *method = PyObject_GetAttr(protocol, name);
     PyObject *args[] = {method, first, second};
     int err =
         method ? pyaio_subprocess_call(state, self, args, first ? 3 : 1) : -1;
@@ -462,7 +463,7 @@ pyaio_subprocess_try_finish(PyaioState *state, PyaioSubprocess *self)
 int
 pyaio_subprocess_lose(PyaioState *state, PyaioSubprocess *self, PyObject *exc)
 {
-    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *protocol = Py_NewRef(self->protocol ? self->protocol : Py_None);
     PyObject *done =
         PyObject_CallMethodOneArg(protocol, state->str_connection_lost, exc);
     Py_DECREF(protocol);

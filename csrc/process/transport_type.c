@@ -95,20 +95,33 @@ Subprocess_clear(PyObject *op)
     return 0;
 }
 
+/* A Popen whose child may still run makes sure, at its own end, that somebody
+ * reaps that. */
+static void
+leave_child(PyaioState *state, PyaioSubprocess *self)
+{
+    if (self->args != NULL && self->pid != NULL &&
+        pyaio_is_none(self->returncode) &&
+        pyaio_subprocess_popen(state, self) == NULL) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+}
+
 /* Stock's __del__ has to say what was left open. */
 static void
 Subprocess_finalize(PyObject *op)
 {
     PyaioState *state = STATE(op);
-    if (SELF(op)->closed || state == NULL || state->stock_Subprocess == NULL) {
+    if (state == NULL || state->stock_Subprocess == NULL) {
         return;
     }
     PyObject *raised = PyErr_GetRaisedException();
-    PyObject *done = call_stock("__del__", op, NULL);
-    if (done == NULL) {
+    PyObject *done = SELF(op)->closed ? NULL : call_stock("__del__", op, NULL);
+    if (done == NULL && PyErr_Occurred()) {
         PyErr_WriteUnraisable(op);
     }
     Py_XDECREF(done);
+    leave_child(state, SELF(op));
     if (raised != NULL) {
         PyErr_SetRaisedException(raised);
     }

@@ -297,11 +297,39 @@ sched_timeout(PyaioScheduler *sched, int *timeout_ms)
     return 0;
 }
 
+/* Of several exceptions the first is kept. */
+static void
+keep_exception(PyObject **raised)
+{
+    if (*raised == NULL) {
+        *raised = PyErr_GetRaisedException();
+    }
+    PyErr_Clear();
+}
+
+/* Queues what the events are for. None may be lost, whatever is raised: the
+ * poller may not report it again. */
+static void
+sched_dispatch(PyaioScheduler *sched, const PyaioPollEvent *events, int count,
+               int blocking, PyObject **raised)
+{
+    for (int i = 0; i < count; i++) {
+        if (events[i].fd == sched->wakeup_fd) {
+            pyaio_wakeup_drain(sched->wakeup_fd);
+        }
+        else if (pyaio_watch_dispatch(sched, events[i].fd, events[i].mask,
+                                      blocking) < 0) {
+            keep_exception(raised);
+        }
+    }
+}
+
 static int
 sched_poll(PyaioScheduler *sched, int timeout_ms)
 {
     const PyaioPollEvent *events;
     int count;
+    PyObject *raised = NULL; /* by a signal handler, which runs first */
     PyaioPoller *poller = sched->poller;
     const PyaioPollerOps *backend = sched->backend;
     if (timeout_ms == 0 && ++sched->quiet_turns < QUIET_TURNS) {
@@ -314,24 +342,22 @@ sched_poll(PyaioScheduler *sched, int timeout_ms)
             backend->wait(poller, timeout_ms, &events);
         Py_END_ALLOW_THREADS sched->polling = 0;
         if (PyErr_CheckSignals() < 0) {
-            return -1;
+            keep_exception(&raised);
         }
     }
-    if (count < 0) {
-        if (count == -EINTR) {
-            return PyErr_CheckSignals();
-        }
+    if (count >= 0) {
+        sched_dispatch(sched, events, count, timeout_ms != 0, &raised);
+    }
+    else if (count != -EINTR) {
         pyaio_set_errno(-count);
-        return -1;
+        keep_exception(&raised);
     }
-    for (int i = 0; i < count; i++) {
-        if (events[i].fd == sched->wakeup_fd) {
-            pyaio_wakeup_drain(sched->wakeup_fd);
-        }
-        else if (pyaio_watch_dispatch(sched, events[i].fd, events[i].mask,
-                                      timeout_ms != 0) < 0) {
-            return -1;
-        }
+    else if (PyErr_CheckSignals() < 0) {
+        keep_exception(&raised);
+    }
+    if (raised != NULL) {
+        PyErr_SetRaisedException(raised);
+        return -1;
     }
     return 0;
 }

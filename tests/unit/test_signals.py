@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -212,6 +213,25 @@ def test_pythons_own_handlers_run_while_the_loop_waits(loop, kill_soon):
             loop.run_forever()
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_an_interrupt_loses_no_event(loop):
+    """An event that the poller reports together with an interrupt is seen in the next run."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    task = loop.create_task(loop.sock_recv(ours, 10))
+
+    def interrupt_and_send():
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # the main thread sleeps on
+        theirs.send(b"data")
+
+    thread = threading.Thread(target=interrupt_and_send)
+    loop.call_later(0.02, thread.start)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    thread.join()
+    with ours, theirs:
+        assert loop.run_until_complete(asyncio.wait_for(task, 5)) == b"data"
 
 
 def test_an_interrupt_leaves_a_busy_loop(loop, kill_soon):

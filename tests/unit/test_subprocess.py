@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 TRUE, CAT, SH = "/bin/true", "/bin/cat", "/bin/sh"
+BOTH = {"stdin": sp.PIPE, "stdout": sp.PIPE}
 
 
 async def output(*args, **kwargs):
@@ -293,8 +294,14 @@ def test_pipes_are_pipes(run):
         ([TRUE], {"env": {"a": 5}}),
         ([TRUE], {"stdout": sp.STDOUT}),
         ([TRUE], {"stdout": "text"}),
+        ([Path("/nowhere/program")], {"stdin": None, "stderr": None}),
+        ([Path("no-such-program")], {}),
         ([TRUE], {"stdin": 9999}),
+        ([TRUE], {"stdin": 1 << 70}),
+        ([TRUE], {"stdout": -(1 << 70)}),
         ([TRUE], {"process_group": 999_999}),
+        ([TRUE], {"process_group": 1 << 32}),
+        ([TRUE], {"process_group": -(1 << 40)}),
         ([TRUE], {"bufsize": 1}),
         ([TRUE], {"text": True}),
         ([TRUE], {"user": "nobody-of-this-name"}),
@@ -315,6 +322,47 @@ def test_errors(same_as_stock, args, kwargs):
             return type(error), str(error), getattr(error, "filename", None)
 
     assert same_as_stock(program)
+
+
+class Mapping(dict):
+    """An environment whose ways of listing it differ."""
+
+    def items(self):
+        return {"FROM": "items"}.items()
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"env": {"": "empty"}},
+        {"env": {}},
+        {"env": Mapping({"FROM": "keys"})},
+        {"env": {b"FROM": b"bytes"}},
+        {"restore_signals": None},
+        {"restore_signals": "text"},
+        {"restore_signals": 1 << 40},
+        {"start_new_session": 1},
+        {"start_new_session": []},
+        {"stdin": True},
+        {"stderr": sp.STDOUT, "stdout": None},
+    ],
+    ids=repr,
+)
+def test_odd_values(same_as_stock, kwargs):
+    """What is no error in every version, or one of the interpreter's own."""
+
+    async def program(module):
+        await sh("true")
+        arguments = {"stdout": sp.PIPE, "stdin": sp.DEVNULL, **kwargs}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                child = await asyncio.create_subprocess_exec("/usr/bin/env", **arguments)
+        except Exception as error:
+            return type(error), str(error)
+        return await child.communicate(), child.returncode
+
+    same_as_stock(program)
 
 
 def test_no_hooks_of_fork(python, tmp_path):
@@ -348,10 +396,45 @@ def test_audit(same_as_stock):
         seen.clear()
         await sh("true")
         await sh("true", cwd="/", env={"PATH": "/bin"})
+        await output(TRUE, stderr=sp.STDOUT)
+        with contextlib.suppress(AttributeError):
+            await output(TRUE, stdin="text")
+        with contextlib.suppress(OSError):
+            await output("/nowhere/program")
         return list(seen)
 
     same_as_stock(program)
     active = False
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"stdout": sp.PIPE}, BOTH], ids=repr)
+def test_no_child_is_forgotten(python, tmp_path, kwargs):
+    """A child that outlives the run that started it is reaped by who starts the next."""
+    script = tmp_path / "script.py"
+    script.write_text(f"""\
+import asyncio, gc, os, pyaio, subprocess, sys, warnings
+
+async def start(program, *arguments, wait=False):
+    child = await asyncio.create_subprocess_exec(program, *arguments, **{kwargs})
+    if wait:
+        await child.communicate(*([b""] if child.stdin else []))
+
+warnings.simplefilter("ignore")
+sys.unraisablehook = lambda unraisable: None  # that a loop is closed
+asyncio.run(start("/bin/true", wait=True))
+pyaio.install()
+asyncio.run(start("/bin/true", wait=True))
+for _ in range(3):
+    asyncio.run(start("/bin/sleep", "0.05"))
+    gc.collect()
+subprocess.run(["/bin/sleep", "0.3"])
+asyncio.run(start("/bin/true", wait=True))
+try:
+    print(os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    print("none")
+""")
+    assert python(script).stdout.splitlines()[-1] == "none"
 
 
 # --- Popen

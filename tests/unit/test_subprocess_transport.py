@@ -542,3 +542,23 @@ def test_waiting_step_by_step(same_as_stock):
         return seen, inspect.iscoroutinefunction(transport._wait)
 
     same_as_stock(program)
+
+
+def test_protocol_taken_away(run):
+    """Whoever deletes its protocol hears of it; nothing crashes."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        transport, protocol = await start(None, "/bin/sleep", "0.05")
+        reported = loop.create_future()
+        loop.set_exception_handler(lambda loop, context: reported.set_result(context))
+
+        def process_exited():
+            del transport._protocol
+
+        protocol.process_exited = process_exited
+        context = await reported
+        transport.close()
+        return type(context["exception"])
+
+    assert run(main()) is AttributeError
