@@ -118,15 +118,32 @@ is_usual(PyaioState *state, Communicate *self)
                : is_data(self->input) && is_plain_input(state, streams[0]);
 }
 
+/* op.<method>(argument), without one for NULL. `op` is a field of the Process,
+ * which may have been deleted meanwhile: NULL. */
+static PyObject *
+call_field(PyObject *op, PyObject *method, PyObject *argument)
+{
+    if (op == NULL) {
+        PyErr_SetString(PyExc_AttributeError,
+                        "an attribute of the Process was deleted");
+        return NULL;
+    }
+    Py_INCREF(op);
+    PyObject *result = argument
+                           ? PyObject_CallMethodOneArg(op, method, argument)
+                           : PyObject_CallMethodNoArgs(op, method);
+    Py_DECREF(op);
+    return result;
+}
+
 static PySendResult
 read_output(PyaioState *state, Communicate *self, PyObject **result)
 {
     PyaioProcess *process = self->process;
     PyObject *number = PyLong_FromLong(self->number);
-    self->pipe =
-        number ? PyObject_CallMethodOneArg(
-                     process->transport, state->str_get_pipe_transport, number)
-               : NULL;
+    self->pipe = number ? call_field(process->transport,
+                                     state->str_get_pipe_transport, number)
+                        : NULL;
     Py_XDECREF(number);
     if (self->pipe == NULL) {
         return PYGEN_ERROR;
@@ -134,19 +151,22 @@ read_output(PyaioState *state, Communicate *self, PyObject **result)
     self->awaits = READING;
     return pyaio_await_call(
         state, &self->head.await,
-        PyObject_CallMethodNoArgs(process->streams[self->number],
-                                  state->str_read),
+        call_field(process->streams[self->number], state->str_read, NULL),
         result);
+}
+
+static PyObject *
+call_wait(PyaioState *state, const Communicate *self)
+{
+    return call_field(self->process->transport, state->str__wait, NULL);
 }
 
 static PySendResult
 wait_for_end(PyaioState *state, Communicate *self, PyObject **result)
 {
     self->awaits = WAITING;
-    return pyaio_await_call(
-        state, &self->head.await,
-        PyObject_CallMethodNoArgs(self->process->transport, state->str__wait),
-        result);
+    return pyaio_await_call(state, &self->head.await, call_wait(state, self),
+                            result);
 }
 
 /* The output is there. */
@@ -215,13 +235,8 @@ communicate_start(PyaioState *state, PyaioCoroutine *op, PyObject **result)
 static PySendResult
 wait_start(PyaioState *state, PyaioCoroutine *op, PyObject **result)
 {
-    Communicate *self = (Communicate *)op;
-    PyObject *coro = self->process->transport
-                         ? PyObject_CallMethodNoArgs(self->process->transport,
-                                                     state->str__wait)
-                         : PyObject_CallOneArg(state->stock_Process_wait,
-                                               (PyObject *)self->process);
-    return pyaio_await_call(state, &op->await, coro, result);
+    return pyaio_await_call(state, &op->await,
+                            call_wait(state, (Communicate *)op), result);
 }
 
 /* --- the coroutines ------------------------------------------------------ */

@@ -315,6 +315,23 @@ def test_closed_input(same_as_stock):
     same_as_stock(program)
 
 
+@pytest.mark.parametrize("name", ["_transport", "stdout", "stdin", "_protocol"])
+def test_attributes_deleted_meanwhile(same_as_stock, name):
+    """What communicate() needs later is missing by then: an error, or none."""
+
+    async def program(module):
+        process = await module.create_subprocess_shell("sleep 0.05; cat", **BOTH)
+        transport = process._transport
+        task = asyncio.create_task(process.communicate(b"x"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        delattr(process, name)
+        result = (await outcome_of(task))[:2]
+        return result, await transport._wait()
+
+    same_as_stock(program)
+
+
 def test_debug_mode(same_as_stock, caplog):
     async def program(module):
         asyncio.get_running_loop().set_debug(True)
