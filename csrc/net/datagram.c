@@ -389,7 +389,7 @@ pyaio_datagram_send(PyaioState *state, PyaioDatagram *self, PyObject *data,
     if (self->base.conn_lost && self->address != NULL) {
         return pyaio_transport_write_lost(state, &self->base);
     }
-    if (self->base.loop == NULL) {
+    if (self->base.loop == NULL || self->base.sock == NULL) {
         PyErr_SetString(PyExc_AttributeError,
                         "'NoneType' object has no attribute "
                         "'call_exception_handler'");

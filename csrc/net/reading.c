@@ -66,6 +66,10 @@ read_data(PyaioState *state, PyaioTransport *self)
 {
     PyObject *data = NULL;
     Py_ssize_t size = receive(self, &data);
+    if (self->loop == NULL) { /* a method of the socket ended it */
+        Py_XDECREF(data);
+        return size == -1 ? -1 : 0;
+    }
     if (size <= 0) {
         return read_nothing(state, self, size);
     }
@@ -117,7 +121,8 @@ receive_into(PyaioTransport *self, PyObject *buffer)
         return -1;
     }
     Py_ssize_t size =
-        pyaio_socket_recv(self->sock, view.buf, (size_t)view.len);
+        self->sock ? pyaio_socket_recv(self->sock, view.buf, (size_t)view.len)
+                   : PYAIO_SOCKET_BLOCKED;
     PyBuffer_Release(&view);
     return size;
 }
@@ -138,11 +143,14 @@ read_buffered(PyaioState *state, PyaioTransport *self)
     }
     Py_ssize_t size = receive_into(self, buffer);
     Py_DECREF(buffer);
+    if (self->loop == NULL) { /* a method of the socket or the buffer */
+        return size == -1 ? -1 : 0;
+    }
     if (size <= 0) {
         return read_nothing(state, self, size);
     }
     PyObject *count = PyLong_FromSsize_t(size);
-    protocol = Py_NewRef(self->protocol);
+    protocol = Py_NewRef(self->protocol ? self->protocol : Py_None);
     PyObject *done = count ? PyObject_CallMethodOneArg(
                                  protocol, state->str_buffer_updated, count)
                            : NULL;
@@ -155,6 +163,28 @@ read_buffered(PyaioState *state, PyaioTransport *self)
     }
     Py_DECREF(done);
     return 0;
+}
+
+/* The scratch memory is the protocol's meanwhile: what that calls may receive
+ * on the same loop. */
+static int
+give_scratch(PyaioState *state, PyaioTransport *self, Py_ssize_t size)
+{
+    PyObject *loop = Py_NewRef(self->loop); /* has the scheduler in it */
+    PyObject *protocol = Py_NewRef(self->protocol);
+    PyaioScheduler *sched = self->sched;
+    char *scratch = sched->scratch;
+    sched->scratch = NULL;
+    int err = self->native->received(state, protocol, scratch, (size_t)size);
+    if (sched->scratch == NULL) {
+        sched->scratch = scratch;
+    }
+    else {
+        free(scratch);
+    }
+    Py_DECREF(protocol);
+    Py_DECREF(loop);
+    return err;
 }
 
 /* The same for a protocol of ours that needs no buffer of its own. */
@@ -170,9 +200,7 @@ read_native(PyaioState *state, PyaioTransport *self)
     if (size <= 0) {
         return read_nothing(state, self, size);
     }
-    PyObject *protocol = Py_NewRef(self->protocol);
-    int err = self->native->received(state, protocol, scratch, (size_t)size);
-    Py_DECREF(protocol);
+    int err = give_scratch(state, self, size);
     return err == 0 ? 0
                     : pyaio_transport_fail(state, self,
                                            "Fatal error: protocol."
@@ -218,7 +246,8 @@ pyaio_transport_start_reading(PyaioState *state, PyaioTransport *self)
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
         return -1;
     }
-    if (self->plain && pyaio_socket_fd(self->sock) != self->fd) {
+    if (self->sock == NULL ||
+        (self->plain && pyaio_socket_fd(self->sock) != self->fd)) {
         errno = EBADF;
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;

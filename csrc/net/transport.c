@@ -351,8 +351,10 @@ int
 pyaio_transport_release(PyaioState *state, PyaioTransport *self)
 {
     if (self->sched != NULL) {
-        (void)pyaio_watch_remove(self->sched, self->fd, PYAIO_POLL_READ);
-        (void)pyaio_watch_remove(self->sched, self->fd, PYAIO_POLL_WRITE);
+        pyaio_watch_remove_of(self->sched, self->fd, PYAIO_POLL_READ,
+                              (PyObject *)self);
+        pyaio_watch_remove_of(self->sched, self->fd, PYAIO_POLL_WRITE,
+                              (PyObject *)self);
     }
     PyObject *sock = self->sock, *server = self->server;
     PyObject *protocol = self->protocol, *loop = self->loop;

@@ -137,6 +137,9 @@ static int
 flush(PyaioState *state, PyaioTransport *self)
 {
     Py_ssize_t sent = send_queued(self);
+    if (self->loop == NULL) { /* a method of the socket ended it */
+        return sent == -1 ? -1 : 0;
+    }
     if (sent == PYAIO_SOCKET_BLOCKED) {
         return 0;
     }
@@ -204,6 +207,9 @@ write_bytes(PyaioState *state, PyaioTransport *self, PyObject *data,
         if (sent == (Py_ssize_t)length) {
             return 0;
         }
+        if (self->loop == NULL) { /* a method of the socket ended it */
+            return sent == -1 ? -1 : 0;
+        }
         if (sent == -1) {
             return pyaio_transport_fail(
                 state, self, "Fatal write error on socket transport");
@@ -258,7 +264,7 @@ write_buffer(PyaioState *state, PyaioTransport *self, PyObject *data)
                                     "Fatal write error on socket transport");
     }
     int err = 0;
-    if (view.len > 0) {
+    if (view.len > 0 && self->loop != NULL) {
         err = write_bytes(state, self, data, view.buf, (size_t)view.len);
     }
     PyBuffer_Release(&view);
@@ -382,7 +388,7 @@ send_or_watch(PyaioState *state, PyaioTransport *self)
     if (flush(state, self) < 0) {
         return -1;
     }
-    if (self->queue.count == 0) {
+    if (self->queue.count == 0 || self->loop == NULL) {
         return 0;
     }
     if (pyaio_transport_watch_writing(state, self, &write_ready) < 0) {
@@ -445,7 +451,8 @@ pyaio_transport_write_eof(PyaioTransport *self)
         return 0;
     }
     self->eof = 1;
-    return self->queue.count > 0 ? 0 : shutdown_write(self);
+    return self->queue.count > 0 || self->sock == NULL ? 0
+                                                       : shutdown_write(self);
 }
 
 PyObject *

@@ -11,8 +11,9 @@
 struct PyaioPoller {
     int epfd;
     int room;    /* how many events one wait can return */
-    int watched; /* descriptors registered; room follows it, so that no ready
-                    descriptor has to wait for a later turn */
+    int watched; /* descriptors registered; room follows it when the next wait
+                    begins, so that no ready descriptor has to wait for a
+                    later turn, and what the last one brought stays */
     struct epoll_event *raw;
     PyaioPollEvent *events;
 };
@@ -88,12 +89,6 @@ epoll_control(PyaioPoller *poller, int operation, int fd, unsigned mask)
 static int
 epoll_add(PyaioPoller *poller, int fd, unsigned mask)
 {
-    if (poller->watched >= poller->room) {
-        int err = epoll_make_room(poller, poller->room * 2);
-        if (err < 0) {
-            return err;
-        }
-    }
     int err = epoll_control(poller, EPOLL_CTL_ADD, fd, mask);
     if (err == 0) {
         poller->watched++;
@@ -120,6 +115,13 @@ static int
 epoll_wait_ready(PyaioPoller *poller, int timeout_ms,
                  const PyaioPollEvent **events)
 {
+    if (poller->watched > poller->room) {
+        int room = poller->room;
+        while (room < poller->watched) {
+            room *= 2;
+        }
+        (void)epoll_make_room(poller, room); /* without it: in turns */
+    }
     int count =
         epoll_wait(poller->epfd, poller->raw, poller->room, timeout_ms);
     if (count < 0) {

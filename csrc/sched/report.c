@@ -133,25 +133,51 @@ debug_check_duration(PyaioScheduler *sched, PyObject *handle, double duration)
     return slow < 0 ? -1 : 0;
 }
 
+/* The Handle to run for an entry, and the time before it runs: a new reference,
+ * or NULL with an exception. */
+static PyObject *
+debug_begin(PyaioScheduler *sched, const PyaioRingItem *item, double *start)
+{
+    PyObject *handle = item->kind == &pyaio_ready_handle
+                           ? Py_NewRef((PyObject *)item->a)
+                           : entry_as_handle(sched->state, sched->loop,
+                                             item->kind, item->a, item->b);
+    if (handle != NULL && !pyaio_handle_is_cancelled(handle) &&
+        pyaio_sched_time(sched, start) < 0) {
+        pyaio_handle_release(handle);
+        return NULL;
+    }
+    return handle;
+}
+
+/* An interrupt came before a native entry could run, which nobody would queue
+ * again. Keeps the exception. */
+static void
+debug_put_back(PyaioScheduler *sched, const PyaioRingItem *item)
+{
+    PyObject *raised = PyErr_GetRaisedException();
+    if (item->kind != &pyaio_ready_handle &&
+        pyaio_sched_push(sched, item->kind, item->a, item->b) < 0) {
+        PyErr_Clear();
+    }
+    PyErr_SetRaisedException(raised);
+}
+
 int
 pyaio_debug_run(PyaioScheduler *sched, PyaioRingItem *item)
 {
-    PyObject *handle;
-    if (item->kind == &pyaio_ready_handle) {
-        handle = Py_NewRef((PyObject *)item->a);
-    }
-    else {
-        handle = entry_as_handle(sched->state, sched->loop, item->kind,
-                                 item->a, item->b);
+    double start = 0, end = 0;
+    PyObject *handle = debug_begin(sched, item, &start);
+    if (handle == NULL) {
+        debug_put_back(sched, item);
     }
     Py_DECREF((PyObject *)item->a);
     Py_XDECREF((PyObject *)item->b);
     if (handle == NULL) {
         return -1;
     }
-    double start = 0, end = 0;
     int cancelled = pyaio_handle_is_cancelled(handle);
-    int err = cancelled ? 0 : pyaio_sched_time(sched, &start);
+    int err = 0;
     if (err == 0 && !cancelled) {
         sched->current_handle = handle;
         err = pyaio_handle_run(sched->state, handle);

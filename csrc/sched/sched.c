@@ -284,7 +284,11 @@ sched_timeout(PyaioScheduler *sched, int *timeout_ms)
     if (pyaio_sched_time(sched, &now) < 0) {
         return -1;
     }
-    double wait = sched->timers.entries[0].when - now;
+    /* A time() of the program's may have let others queue something. */
+    double wait = pyaio_ring_length(&sched->ready) > 0 || sched->stopping ||
+                          sched->timers.length == 0
+                      ? 0
+                      : sched->timers.entries[0].when - now;
     if (!(wait > 0)) {
         *timeout_ms = 0;
     }
@@ -374,6 +378,10 @@ sched_gather(PyaioScheduler *sched)
     }
     int timeout_ms;
     if (sched_timeout(sched, &timeout_ms) < 0) {
+        return -1;
+    }
+    if (sched->poller == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
         return -1;
     }
     if (timeout_ms == 0 && sched->watch_count == 0 &&

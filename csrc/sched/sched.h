@@ -61,6 +61,8 @@ typedef struct {
     int last_read;       /* bytes that sock_recv() last read from it */
     unsigned queued;     /* directions whose native entry is in the ready
                             queue and was not called off since */
+    const void *paused;  /* the reader that is paused, to be compared only:
+                            registered, as long as no poll says otherwise */
 } PyaioWatch;
 
 /* As much as stock asyncio receives at once. */

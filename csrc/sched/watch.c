@@ -47,14 +47,20 @@ watch_wanted(const PyaioWatch *watch)
     return mask != 0 && once ? mask | PYAIO_POLL_ONCE : mask;
 }
 
-/* Registers anew a descriptor that was known as `before`. One that is watched
- * once may have been closed and opened again while it was disarmed. */
+/* Whether nothing watches a descriptor, or not all that the poller knows: it
+ * may have been closed since, and be another file's by now. */
 static int
-watch_register_again(PyaioScheduler *sched, int fd, unsigned before,
-                     unsigned mask)
+is_unsure(const PyaioWatch *watch)
+{
+    return (watch->registered & ~pyaio_watch_mask(watch)) != 0;
+}
+
+/* Registers anew a descriptor that is known already. */
+static int
+watch_register_again(PyaioScheduler *sched, int fd, unsigned mask)
 {
     int err = sched->backend->modify(sched->poller, fd, mask);
-    if (err == -ENOENT && (before & PYAIO_POLL_ONCE)) {
+    if (err == -ENOENT && is_unsure(&sched->watches[fd])) {
         (void)sched->backend->remove(sched->poller, fd);
         err = sched->backend->add(sched->poller, fd, mask);
     }
@@ -64,7 +70,8 @@ watch_register_again(PyaioScheduler *sched, int fd, unsigned before,
 /* Makes the poller know one more direction. It is asked before the table
  * grows: only then is the number known to be a descriptor. */
 static int
-watch_register(PyaioScheduler *sched, int fd, unsigned direction, int once)
+watch_register(PyaioScheduler *sched, int fd, unsigned direction, int once,
+               const PyObject *target)
 {
     unsigned before =
         fd < sched->watch_capacity ? sched->watches[fd].registered : 0;
@@ -72,10 +79,11 @@ watch_register(PyaioScheduler *sched, int fd, unsigned direction, int once)
     if (once && (before == 0 || (before & PYAIO_POLL_ONCE))) {
         mask |= PYAIO_POLL_ONCE;
     }
-    else if (before == mask) {
-        return 0;
+    else if (before == mask && (!is_unsure(&sched->watches[fd]) ||
+                                sched->watches[fd].paused == target)) {
+        return 0; /* also for a reader that goes on */
     }
-    int err = before ? watch_register_again(sched, fd, before, mask)
+    int err = before ? watch_register_again(sched, fd, mask)
                      : sched->backend->add(sched->poller, fd, mask);
     if (err < 0) {
         pyaio_set_errno(-err);
@@ -102,6 +110,7 @@ watch_reduce(PyaioScheduler *sched, int fd)
         return;
     }
     watch->registered = mask;
+    watch->paused = NULL;
     if (sched->poller != NULL) {
         (void)(mask ? sched->backend->modify(sched->poller, fd, mask)
                     : sched->backend->remove(sched->poller, fd));
@@ -124,7 +133,11 @@ int
 pyaio_watch_add(PyaioScheduler *sched, int fd, unsigned direction,
                 const PyaioReadyKind *kind, PyObject *target, PyObject *file)
 {
-    if (watch_register(sched, fd, direction, kind->once) < 0) {
+    if (sched->poller == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return -1;
+    }
+    if (watch_register(sched, fd, direction, kind->once, target) < 0) {
         return -1;
     }
     PyaioWatch *watch = &sched->watches[fd];
@@ -139,6 +152,7 @@ pyaio_watch_add(PyaioScheduler *sched, int fd, unsigned direction,
     place->kind = kind;
     place->target = Py_NewRef(target);
     watch->queued &= ~direction;
+    watch->paused = NULL;
     watcher_release(sched->state, &old);
     Py_XDECREF(old_file);
     return 0;
@@ -205,7 +219,10 @@ pyaio_watch_remove_of(PyaioScheduler *sched, int fd, unsigned direction,
 void
 pyaio_watch_pause(PyaioScheduler *sched, int fd)
 {
-    (void)watch_end(sched, fd, PYAIO_POLL_READ, 0);
+    if (fd >= 0 && fd < sched->watch_capacity) {
+        sched->watches[fd].paused = sched->watches[fd].reader.target;
+        (void)watch_end(sched, fd, PYAIO_POLL_READ, 0);
+    }
 }
 
 static int
