@@ -133,8 +133,8 @@ debug_check_duration(PyaioScheduler *sched, PyObject *handle, double duration)
     return slow < 0 ? -1 : 0;
 }
 
-/* The Handle to run for an entry, and the time before it runs: a new reference,
- * or NULL with an exception. */
+/* The Handle to run for an entry, and the time before it runs: a new
+ * reference, or NULL with an exception. */
 static PyObject *
 debug_begin(PyaioScheduler *sched, const PyaioRingItem *item, double *start)
 {
