@@ -204,7 +204,7 @@ int
 pyaio_subprocess_init_object(PyObject *op, PyObject *args, PyObject *kwargs)
 {
     PyaioState *state = pyaio_state_of(op);
-    PyaioSubprocess *self = ((PyaioSubprocess *)op);
+    PyaioSubprocess *self = (PyaioSubprocess *)op;
     PyaioConstruction made;
     int done = self->loop == NULL && parse(state, args, kwargs, &made)
                    ? pyaio_subprocess_construct(state, self, &made)

@@ -29,12 +29,17 @@ is_shell(const Create *self)
     return self->head.kind->function == offsetof(PyaioState, create_shell);
 }
 
+static Py_ssize_t
+count_named(const Create *self)
+{
+    return self->names ? PyTuple_GET_SIZE(self->names) : 0;
+}
+
 /* What is to be run: the command, or the program and its arguments. */
 static PyObject *
 command_of(const Create *self)
 {
-    Py_ssize_t count = PyTuple_GET_SIZE(self->arguments) -
-                       (self->names ? PyTuple_GET_SIZE(self->names) : 0);
+    Py_ssize_t count = PyTuple_GET_SIZE(self->arguments) - count_named(self);
     return is_shell(self) ? Py_NewRef(PyTuple_GET_ITEM(self->arguments, 0))
                           : PyTuple_GetSlice(self->arguments, 0, count);
 }
@@ -72,12 +77,6 @@ find_keyword(const PyaioState *state, PyObject *name)
         i++;
     }
     return i;
-}
-
-static Py_ssize_t
-count_named(const Create *self)
-{
-    return self->names ? PyTuple_GET_SIZE(self->names) : 0;
 }
 
 /* A keyword's value: borrowed. */
